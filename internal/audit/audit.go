@@ -1,0 +1,49 @@
+// Package audit describes what people did: the entries that a manual change
+// leaves behind.
+//
+// It owns the entry and the origin of a request. It does not own storage: a
+// store writes an entry in the transaction of the change that it tells of, so
+// that neither exists without the other.
+package audit
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Action names what was done.
+type Action string
+
+// The actions.
+const (
+	Launch Action = "task.launch"
+	Cancel Action = "task.cancel"
+	Clear  Action = "task.clear"
+	Import Action = "task.import"
+	Expire Action = "task.expire" // by the system, at the end of a retention
+)
+
+// Origin says who asked, from where and with what.
+type Origin struct {
+	Actor     string
+	Address   string
+	Agent     string
+	RequestID string
+}
+
+// System is the origin of what Stint does by itself.
+func System() Origin { return Origin{Actor: "System"} }
+
+// Entry is one change that somebody made.
+type Entry struct {
+	At     time.Time
+	Origin Origin
+	Action Action
+	// Object is the id of what was changed.
+	Object string
+	// Before and After are the object's JSON; nil where there is none.
+	Before, After json.RawMessage
+	// Words are the very words of the request, where they matter.
+	Words  string
+	Reason string
+}

@@ -1,0 +1,90 @@
+package task
+
+import (
+	"time"
+)
+
+// maxFuture is how far ahead of the clock a completion time may lie.
+const maxFuture = 24 * time.Hour
+
+// Clear is a person's word that a task has ended.
+type Clear struct {
+	Status CompletionStatus
+	// Completed is when it ended; zero is now. A time before the task was
+	// created is taken as the person's word.
+	Completed time.Time
+	Actor     string
+	Reason    string
+}
+
+// ApplyClear ends t for good. On a complete task it changes nothing where it
+// asks for what is there already (a status without a time is compared alone),
+// and is refused as IllegalUpdate otherwise. The percentage stays where it was.
+// Source: contract, section 6.
+func (t Task) ApplyClear(cl Clear, now time.Time) (Change, error) {
+	now = Millis(now)
+	cl.Completed = Millis(cl.Completed)
+	if cl.Completed.After(now.Add(maxFuture)) {
+		return Change{}, Errorf(IllegalValue, "completed", "%s is more than 24 hours in the future",
+			FormatTime(cl.Completed))
+	}
+	if t.Status != InProgress {
+		if cl.Status == t.Status && (cl.Completed.IsZero() || cl.Completed.Equal(t.Completed)) {
+			return unchanged(t), nil
+		}
+		return Change{}, Errorf(IllegalUpdate, "", "the task ended as %s at %s; a completed task does not change",
+			t.Status, FormatTime(t.Completed))
+	}
+	if cl.Completed.IsZero() {
+		cl.Completed = now
+	}
+	c := changed(t)
+	c.Task.complete(cl.Status, cl.Completed, now)
+	c.add(now, EventCleared, cl.Actor, "cleared as %s%s", cl.Status, because(cl.Reason))
+	return c, nil
+}
+
+// ApplyCancel asks t to stop. Where nobody would hear it (queued, or nothing
+// ever reported) it ends TERMINATED at once; else its executor's next report is
+// told. Repeats change nothing; a task that ended otherwise refuses with
+// Conflict.
+func (t Task) ApplyCancel(actor, reason string, now time.Time) Change {
+	now = Millis(now)
+	switch {
+	case t.Status == Terminated, t.Status == InProgress && !t.CancelRequested.IsZero():
+		return unchanged(t)
+	case t.Status != InProgress:
+		return refused(t, Errorf(Conflict, "", "the task ended as %s at %s; it cannot be cancelled any more",
+			t.Status, FormatTime(t.Completed)))
+	}
+	c := changed(t)
+	if t.LastReport.IsZero() {
+		c.Task.complete(Terminated, later(now, t.Launched), now)
+		c.add(now, EventCancelled, actor, "cancelled%s", because(reason))
+		return c
+	}
+	c.Task.CancelRequested = now
+	c.Task.touch(now)
+	c.add(now, EventCancelRequested, actor, "asked to stop%s", because(reason))
+	return c
+}
+
+// Expire ends a task that is still in progress when its retention ends, so that
+// nothing it holds stays held. Source: contract, section 3.
+func (t Task) Expire(now time.Time) Change {
+	now = Millis(now)
+	if t.Status != InProgress {
+		return unchanged(t)
+	}
+	c := changed(t)
+	c.Task.complete(Terminated, later(now, t.Launched), now)
+	c.add(now, EventExpired, "", "ended as TERMINATED: still in progress at the end of its retention")
+	return c
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}

@@ -1,0 +1,217 @@
+package task
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Type is the body's "type": how the original runs a task. It is not Kind.
+type Type string
+
+// The body types. No other is ever emitted.
+const (
+	Quartz     Type = "QUARTZ"      // what Stint runs itself
+	QPOC       Type = "QPOC"        // only from imports
+	QueuedTask Type = "QUEUED_TASK" // what others run and report
+)
+
+// Types returns the body types in their fixed order.
+func Types() []Type { return []Type{Quartz, QPOC, QueuedTask} }
+
+// CompletionStatus says how a task ended; empty means in progress.
+type CompletionStatus string
+
+// The completion statuses. No other is ever emitted.
+const (
+	InProgress CompletionStatus = ""
+	Success    CompletionStatus = "SUCCESS"
+	Warning    CompletionStatus = "WARNING"
+	Failure    CompletionStatus = "ERROR"
+	Terminated CompletionStatus = "TERMINATED"
+	TempError  CompletionStatus = "TEMPERROR"
+)
+
+// CompletionStatuses returns the five statuses in their fixed order.
+func CompletionStatuses() []CompletionStatus {
+	return []CompletionStatus{Success, Warning, Failure, Terminated, TempError}
+}
+
+// ParseCompletionStatus reads one of the five statuses in any ASCII case.
+func ParseCompletionStatus(s string) (CompletionStatus, bool) {
+	for _, c := range CompletionStatuses() {
+		if strings.EqualFold(s, string(c)) && len(s) == len(c) {
+			return c, true
+		}
+	}
+	return "", false
+}
+
+// StatusList returns the statuses as "SUCCESS, WARNING, …" for messages.
+func StatusList() string {
+	all := CompletionStatuses()
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// MessageType is the severity of a message.
+type MessageType string
+
+// The severities.
+const (
+	MessageInfo  MessageType = "INFO"
+	MessageWarn  MessageType = "WARN"
+	MessageError MessageType = "ERROR"
+)
+
+// Message is one message of a task.
+type Message struct {
+	Type   MessageType
+	Key    string
+	Locale string
+	Text   string
+	// Parameters are strings or non-empty objects; nil is null on the wire.
+	Parameters []json.RawMessage
+}
+
+// Return names one value that a task hands back in its attributes.
+type Return struct {
+	Name          string `json:"name"`
+	AttributeName string `json:"attributeName"`
+}
+
+// Target is what a task works on. An empty Type is null on the wire.
+type Target struct {
+	ID   string
+	Type string // APPLICATION, IDENTITY or empty
+	Name string
+}
+
+// The target types.
+const (
+	TargetApplication = "APPLICATION"
+	TargetIdentity    = "IDENTITY"
+)
+
+// Summary describes the definition that a task was launched from, as the task
+// keeps it: later changes of the definition do not reach it.
+type Summary struct {
+	ID          string          `json:"id"`
+	UniqueName  string          `json:"uniqueName"`
+	Description string          `json:"description"`
+	ParentName  string          `json:"parentName"`
+	Executor    string          `json:"executor"`
+	Arguments   json.RawMessage `json:"arguments"` // an object
+}
+
+// Task is one run of background work. Times are UTC and whole milliseconds; a
+// zero time is "not yet".
+type Task struct {
+	ID          ID
+	Type        Type
+	Kind        Kind
+	SourceID    string // empty: none
+	UniqueName  string
+	Description string
+	ParentName  *string
+	Launcher    string
+
+	Created   time.Time
+	Modified  time.Time
+	Launched  time.Time
+	Completed time.Time
+	Status    CompletionStatus
+
+	Messages        []Message
+	Returns         []Return
+	Attributes      map[string]json.RawMessage
+	Progress        *string
+	PercentComplete int
+	Target          *Target
+	Definition      *Summary
+
+	// Attempt is the fencing number: a write of a running task names it, and
+	// one that names another is refused. It starts at 1.
+	Attempt int
+	// Sequence is the number of the last accepted report of this attempt; 0
+	// where reports carry none.
+	Sequence int64
+	// LastReport is when the last report was accepted.
+	LastReport time.Time
+	// HeartbeatLimit is how long the executor may be silent once it has
+	// reported.
+	HeartbeatLimit time.Duration
+	// CancelRequested is when a person asked the running task to stop.
+	CancelRequested time.Time
+	// Reported is the completion that the executor reported, where that is
+	// what ended the task. It tells the repeat of a completion from a late one.
+	Reported CompletionStatus
+}
+
+// State is where a task stands in its life.
+type State string
+
+// The states.
+const (
+	Queued    State = "queued"
+	Running   State = "running"
+	Completed State = "completed"
+)
+
+// State returns where the task stands.
+func (t *Task) State() State {
+	switch {
+	case t.Status != InProgress:
+		return Completed
+	case t.Launched.IsZero():
+		return Queued
+	default:
+		return Running
+	}
+}
+
+// DefaultHeartbeatLimit is the heartbeat limit of a task whose launch gives
+// none.
+const DefaultHeartbeatLimit = time.Minute
+
+// minStopTime is the least time a worker has to stop after a cancel.
+const minStopTime = time.Minute
+
+// HeartbeatDeadline returns when the task is lost unless it reports before, or
+// the zero time where no liveness is asked: it is complete, or has never
+// reported. After a cancel it is also the time by which the worker must have
+// stopped.
+func (t *Task) HeartbeatDeadline() time.Time {
+	if t.Status != InProgress || t.LastReport.IsZero() || t.HeartbeatLimit <= 0 {
+		return time.Time{}
+	}
+	deadline := t.LastReport.Add(t.HeartbeatLimit)
+	if !t.CancelRequested.IsZero() {
+		stop := t.CancelRequested.Add(max(t.HeartbeatLimit, minStopTime))
+		if stop.Before(deadline) {
+			deadline = stop
+		}
+	}
+	return deadline
+}
+
+// Millis returns t in UTC, cut to the millisecond, so that databases and JSON
+// agree to the digit.
+func Millis(t time.Time) time.Time {
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+// touch sets Modified to now, or keeps it where the clock went back.
+func (t *Task) touch(now time.Time) {
+	t.Modified = later(now, later(t.Modified, t.Created))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
