@@ -12,21 +12,21 @@ type Kind string
 
 // The kinds that exist from the start (contract, section 2).
 const (
-	AccountAggregation            Kind = "CLOUD_ACCOUNT_AGGREGATION"
-	GroupAggregation              Kind = "CLOUD_GROUP_AGGREGATION"
-	ProcessUncorrelatedAccounts   Kind = "CLOUD_PROCESS_UNCORRELATED_ACCOUNTS"
-	RefreshRole                   Kind = "CLOUD_REFRESH_ROLE"
-	SourceApplicationDiscovery    Kind = "SOURCE_APPLICATION_DISCOVERY"
-	AIAgentAggregation            Kind = "AI_AGENT_AGGREGATION"
-	EntitlementImport             Kind = "CLOUD_ENTITLEMENT_IMPORT"
-	UncorrelatedRefresh           Kind = "CLOUD_UNCORRELATED_REFRESH"
-	IdentityAggregation           Kind = "CLOUD_IDENTITY_AGGREGATION"
-	AttributeSynchronization      Kind = "CLOUD_ATTRIBUTE_SYNCHRONIZATION"
-	IdentityRefresh               Kind = "IDENTITY_REFRESH"
-	ApplicationDiscovery          Kind = "APPLICATION_DISCOVERY"
-	MachineIdentityAggregation    Kind = "MACHINE_IDENTITY_AGGREGATION"
-	MachineIdentityDeletion       Kind = "MACHINE_IDENTITY_DELETION"
-	AccountDeletion               Kind = "ACCOUNT_DELETION"
+	AccountAggregation          Kind = "CLOUD_ACCOUNT_AGGREGATION"
+	GroupAggregation            Kind = "CLOUD_GROUP_AGGREGATION"
+	ProcessUncorrelatedAccounts Kind = "CLOUD_PROCESS_UNCORRELATED_ACCOUNTS"
+	RefreshRole                 Kind = "CLOUD_REFRESH_ROLE"
+	SourceApplicationDiscovery  Kind = "SOURCE_APPLICATION_DISCOVERY"
+	AIAgentAggregation          Kind = "AI_AGENT_AGGREGATION"
+	EntitlementImport           Kind = "CLOUD_ENTITLEMENT_IMPORT"
+	UncorrelatedRefresh         Kind = "CLOUD_UNCORRELATED_REFRESH"
+	IdentityAggregation         Kind = "CLOUD_IDENTITY_AGGREGATION"
+	AttributeSynchronization    Kind = "CLOUD_ATTRIBUTE_SYNCHRONIZATION"
+	IdentityRefresh             Kind = "IDENTITY_REFRESH"
+	ApplicationDiscovery        Kind = "APPLICATION_DISCOVERY"
+	MachineIdentityAggregation  Kind = "MACHINE_IDENTITY_AGGREGATION"
+	MachineIdentityDeletion     Kind = "MACHINE_IDENTITY_DELETION"
+	AccountDeletion             Kind = "ACCOUNT_DELETION"
 )
 
 // ExecutorExternal is the executor of work that someone else runs and reports.
