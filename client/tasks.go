@@ -1,0 +1,225 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	tasksPath = "/stint/v1/tasks"
+	// maxPage is the server's largest page.
+	maxPage = 250
+	// maxWait is the longest that one request waits for a task.
+	maxWait = 300 * time.Second
+	// endlessPoll is the length of one request of a wait without an end: shorter than what
+	// proxies cut off.
+	endlessPoll = 50 * time.Second
+)
+
+// ListOptions choose tasks.
+type ListOptions struct {
+	// Filter is an expression of the filter language; see [Quote], [AnyOf] and [AllOf].
+	Filter string
+	// Sorters is "created" or "-created" (newest first), which is also the default.
+	Sorters string
+	// Limit is the most tasks wanted. Zero means the server's own limit in ListTasks and no
+	// limit in Tasks.
+	Limit int
+	// Offset skips that many tasks.
+	Offset int
+	// Count asks for the number of all tasks that match.
+	Count bool
+}
+
+// TaskPage is one page of a list.
+type TaskPage struct {
+	Tasks []Task
+	// Total is the number of all tasks that match, -1 where it was not asked for.
+	Total int
+}
+
+// ListTasks lists one page of tasks.
+func (c *Client) ListTasks(ctx context.Context, opts ListOptions) (TaskPage, error) {
+	query := opts.values()
+	if opts.Limit > 0 {
+		query.Set("limit", strconv.Itoa(opts.Limit))
+	}
+	return c.list(ctx, query, opts.Count)
+}
+
+// CountTasks says how many tasks match a filter.
+func (c *Client) CountTasks(ctx context.Context, filter string) (int, error) {
+	query := ListOptions{Filter: filter, Count: true}.values()
+	query.Set("limit", "0")
+	page, err := c.list(ctx, query, true)
+	return page.Total, err
+}
+
+// Tasks goes through all tasks, page by page. Tasks that are launched meanwhile do not make
+// others appear twice. An error is the last thing that comes.
+func (c *Client) Tasks(ctx context.Context, opts ListOptions) iter.Seq2[*Task, error] {
+	return func(yield func(*Task, error) bool) {
+		offset, left := opts.Offset, opts.Limit
+		var seen, before map[string]bool
+		for {
+			page := opts
+			page.Offset, page.Limit, page.Count = offset, maxPage, false
+			if opts.Limit > 0 {
+				page.Limit = min(left, maxPage)
+			}
+			got, err := c.ListTasks(ctx, page)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			// New tasks push the others down the list: the next page begins with some that
+			// were on the last. Two pages are remembered, so that a burst is seen through.
+			before, seen = seen, make(map[string]bool, len(got.Tasks))
+			for i := range got.Tasks {
+				t := &got.Tasks[i]
+				seen[t.ID] = true
+				if before[t.ID] {
+					continue
+				}
+				if !yield(t, nil) {
+					return
+				}
+				left--
+			}
+			offset += len(got.Tasks)
+			if len(got.Tasks) < page.Limit || (opts.Limit > 0 && left <= 0) {
+				return
+			}
+		}
+	}
+}
+
+func (o ListOptions) values() url.Values {
+	query := url.Values{}
+	if o.Filter != "" {
+		query.Set("filters", o.Filter)
+	}
+	if o.Sorters != "" {
+		query.Set("sorters", o.Sorters)
+	}
+	if o.Offset > 0 {
+		query.Set("offset", strconv.Itoa(o.Offset))
+	}
+	if o.Count {
+		query.Set("count", "true")
+	}
+	return query
+}
+
+func (c *Client) list(ctx context.Context, query url.Values, count bool) (TaskPage, error) {
+	page := TaskPage{Total: -1}
+	header, err := c.do(ctx, request{method: http.MethodGet, path: tasksPath, query: query, repeatable: true}, &page.Tasks)
+	if err != nil {
+		return page, err
+	}
+	if count {
+		total := header.Get("X-Total-Count")
+		if page.Total, err = strconv.Atoi(total); err != nil {
+			return page, fmt.Errorf("the server counted %q tasks: %w", total, err)
+		}
+	}
+	return page, nil
+}
+
+// GetTask gets one task with its history.
+func (c *Client) GetTask(ctx context.Context, id string) (*Task, error) {
+	return c.task(ctx, request{method: http.MethodGet, path: taskPath(id, ""), repeatable: true})
+}
+
+// Cancel asks a task to stop. A queued one ends at once; a running one is told with its next
+// report. Asking twice has no second effect.
+func (c *Client) Cancel(ctx context.Context, id, reason string) (*Task, error) {
+	body := struct {
+		Reason string `json:"reason,omitempty"`
+	}{reason}
+	return c.task(ctx, request{method: http.MethodPost, path: taskPath(id, "/cancel"), body: body, repeatable: true})
+}
+
+// Wait waits until the task is complete or the timeout is over, and answers the task as it
+// is then; see [Task.Done]. A timeout of zero or less never ends. Fractions of a second are
+// rounded up.
+func (c *Client) Wait(ctx context.Context, id string, timeout time.Duration) (*Task, error) {
+	deadline := c.now().Add(timeout)
+	for {
+		poll := endlessPoll
+		if timeout > 0 {
+			poll = min(max(deadline.Sub(c.now()), 0), maxWait)
+			poll = (poll + time.Second - 1).Truncate(time.Second)
+		}
+		t, err := c.task(ctx, request{
+			method: http.MethodGet, path: taskPath(id, "/wait"), repeatable: true, wait: poll,
+			query: url.Values{"timeout": {strconv.Itoa(int(poll / time.Second))}},
+		})
+		if err != nil || t.Done() || (timeout > 0 && !c.now().Before(deadline)) {
+			return t, err
+		}
+	}
+}
+
+// ClearRequest says how a stuck task is to end.
+type ClearRequest struct {
+	// Status is how it ended; required.
+	Status CompletionStatus
+	// Completed is when it ended; nil means now.
+	Completed *time.Time
+	// Reason is kept in the audit trail.
+	Reason string
+}
+
+// Clear ends a stuck task for good: its work is cancelled and nothing can report to it any
+// more. The same clear again is harmless; another one of a completed task is refused.
+func (c *Client) Clear(ctx context.Context, id string, clear ClearRequest) (*Task, error) {
+	type operation struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		Value string `json:"value"`
+	}
+	patch := []operation{{"replace", "/completionStatus", string(clear.Status)}}
+	if clear.Completed != nil {
+		patch = append(patch, operation{"replace", "/completed", clear.Completed.UTC().Format("2006-01-02T15:04:05.000Z07:00")})
+	}
+	return c.task(ctx, request{
+		method: http.MethodPatch, path: "/task-status/v1/" + url.PathEscape(id), content: "application/json-patch+json",
+		header: map[string]string{"Stint-Reason": headerText(clear.Reason)}, body: patch, repeatable: true,
+	})
+}
+
+// Definitions lists what can be launched.
+func (c *Client) Definitions(ctx context.Context) ([]Definition, error) {
+	var definitions []Definition
+	_, err := c.do(ctx, request{method: http.MethodGet, path: "/stint/v1/definitions", repeatable: true}, &definitions)
+	return definitions, err
+}
+
+func (c *Client) task(ctx context.Context, r request) (*Task, error) {
+	t := new(Task)
+	if _, err := c.do(ctx, r, t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func taskPath(id, rest string) string {
+	return tasksPath + "/" + url.PathEscape(id) + rest
+}
+
+// headerText makes a text fit for a header line.
+func headerText(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd")))
+}
