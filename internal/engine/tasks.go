@@ -1,0 +1,221 @@
+package engine
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"stint/internal/audit"
+	"stint/internal/task"
+)
+
+// Store is what the engine needs of storage. Errors are *task.Error; all
+// methods are safe for concurrent use.
+type Store interface {
+	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
+	Create(ctx context.Context, c task.Change, key task.IdempotencyKey, entry audit.Entry) (task.Task, bool, error)
+	Update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error)
+	Overdue(ctx context.Context, now time.Time, limit int) ([]task.ID, error)
+	Purge(ctx context.Context, before time.Time, limit int, expire audit.UpdateFunc) (int, error)
+	Setting(ctx context.Context, name string, initial []byte) ([]byte, error)
+}
+
+// Options are the settings of Tasks.
+type Options struct {
+	Store Store
+	Now   func() time.Time
+	// Visibility is how long a task is shown after it was created; 0 is for
+	// ever.
+	Visibility time.Duration
+}
+
+// Tasks carries out the operations on tasks. All methods are safe for
+// concurrent use.
+type Tasks struct {
+	store      Store
+	now        func() time.Time
+	visibility time.Duration
+	secret     []byte // signs report tokens
+	hub        *hub
+}
+
+// NewTasks returns Tasks over a store; the first ever makes the secret of the
+// report tokens and keeps it there.
+func NewTasks(ctx context.Context, o Options) (*Tasks, error) {
+	fresh := make([]byte, 32)
+	if _, err := rand.Read(fresh); err != nil {
+		return nil, fmt.Errorf("make the secret of report tokens: %w", err)
+	}
+	secret, err := o.Store.Setting(ctx, "report_token_secret", fresh)
+	if err != nil {
+		return nil, fmt.Errorf("read the secret of report tokens: %w", err)
+	}
+	return &Tasks{store: o.Store, now: o.Now, visibility: o.Visibility, secret: secret, hub: newHub()}, nil
+}
+
+// VisibleSince returns the time after which a task must have been created to be
+// shown now; the zero time where all are. Source: contract, section 3.
+func (s *Tasks) VisibleSince() time.Time {
+	if s.visibility <= 0 {
+		return time.Time{}
+	}
+	return task.Millis(s.now()).Add(-s.visibility)
+}
+
+// Launched is the answer to a launch.
+type Launched struct {
+	Task task.Task
+	// ReportToken lets its holder report for this task, and nothing else.
+	ReportToken string
+	// Replayed is set where an earlier launch with the same key made the task.
+	Replayed bool
+}
+
+// Launch makes a queued task. With a key, the repeat of a launch gets the first
+// one's task; another launch with the same key is refused with Conflict.
+func (s *Tasks) Launch(ctx context.Context, l task.Launch, key task.IdempotencyKey, from audit.Origin) (Launched, error) {
+	now := s.now()
+	id, err := task.NewID(now, rand.Reader)
+	if err != nil {
+		return Launched{}, fmt.Errorf("launch: %w", err)
+	}
+	c, err := task.NewTask(id, l, from.Actor, now)
+	if err != nil {
+		return Launched{}, err
+	}
+	after, err := c.Task.MarshalWire()
+	if err != nil {
+		return Launched{}, fmt.Errorf("launch: %w", err)
+	}
+	t, created, err := s.store.Create(ctx, c, key, audit.Entry{
+		At: c.Task.Created, Origin: from, Action: audit.Launch, Object: string(id), After: after,
+	})
+	if err != nil {
+		return Launched{}, err
+	}
+	return Launched{Task: t, ReportToken: s.reportToken(t.ID), Replayed: !created}, nil
+}
+
+// reportToken returns the token of a task: made from its id, so that the repeat
+// of a launch can hand it out again and nothing needs to be stored.
+func (s *Tasks) reportToken(id task.ID) string {
+	mac := hmac.New(sha256.New, s.secret)
+	mac.Write([]byte("report token of " + id))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Report takes a report, which must be valid. Refusals are *task.Error of kind
+// Forbidden (the token) or Conflict (stale, late, duplicate), with Refused set;
+// the latter leave a line in the history.
+func (s *Tasks) Report(ctx context.Context, id task.ID, token string, r task.Report) (task.Task, error) {
+	if !hmac.Equal([]byte(token), []byte(s.reportToken(id))) {
+		err := task.Errorf(task.Forbidden, "Stint-Report-Token", "is not the report token of task %s", id)
+		err.Refused = task.RefusedToken
+		return task.Task{}, err
+	}
+	return s.update(ctx, id, time.Time{}, func(t task.Task) (audit.Change, error) {
+		return audit.Change{Change: t.ApplyReport(r, s.now())}, nil
+	})
+}
+
+// Cancel asks a task to stop. Its error is of kind NotFound, or Conflict where
+// the task has ended otherwise.
+func (s *Tasks) Cancel(ctx context.Context, id task.ID, reason string, from audit.Origin) (task.Task, error) {
+	return s.update(ctx, id, s.VisibleSince(), func(t task.Task) (audit.Change, error) {
+		now := s.now()
+		c := t.ApplyCancel(from.Actor, reason, now)
+		return withEntry(t, c, audit.Entry{At: task.Millis(now), Origin: from, Action: audit.Cancel, Reason: reason})
+	})
+}
+
+// Clear ends a task by a person's word. decide sees the task as it is, inside
+// the transaction, and says what the person asks; nil asks for nothing. words
+// are the very words of the request.
+func (s *Tasks) Clear(
+	ctx context.Context, id task.ID, decide func(task.Task) (*task.Clear, error), words string, from audit.Origin,
+) (task.Task, error) {
+	return s.update(ctx, id, s.VisibleSince(), func(t task.Task) (audit.Change, error) {
+		clearing, err := decide(t)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		if clearing == nil {
+			return audit.Change{Change: task.Change{Task: t}}, nil
+		}
+		now := s.now()
+		clearing.Actor = from.Actor
+		c, err := t.ApplyClear(*clearing, now)
+		if err != nil {
+			return audit.Change{}, err
+		}
+		return withEntry(t, c, audit.Entry{
+			At: task.Millis(now), Origin: from, Action: audit.Clear, Words: words, Reason: clearing.Reason,
+		})
+	})
+}
+
+// Wait returns the task as soon as it is complete, or as it is when ctx ends or
+// Close is called.
+func (s *Tasks) Wait(ctx context.Context, id task.ID) (task.Row, error) {
+	changed, stop := s.hub.watch(id)
+	defer stop()
+	for {
+		// The read must not end with the wait: its answer is what is waited for.
+		row, err := s.store.Get(context.WithoutCancel(ctx), id, s.VisibleSince())
+		if err != nil || row.State == task.Completed {
+			return row, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return row, nil
+		case <-s.hub.closed:
+			return row, nil
+		}
+	}
+}
+
+// Close wakes all that wait, for a shutdown. It may be called more than once.
+func (s *Tasks) Close() { s.hub.close() }
+
+func (s *Tasks) update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error) {
+	t, err := s.store.Update(ctx, id, since, fn)
+	if err == nil {
+		s.hub.notify(id)
+	}
+	return t, err
+}
+
+// withEntry completes the audit entry of a change of before, if it is one.
+func withEntry(before task.Task, c task.Change, entry audit.Entry) (audit.Change, error) {
+	if c.Err != nil || !c.Changed {
+		return audit.Change{Change: c}, nil
+	}
+	var err error
+	entry.Object = string(before.ID)
+	if entry.Before, err = before.MarshalWire(); err != nil {
+		return audit.Change{}, err
+	}
+	if entry.After, err = c.Task.MarshalWire(); err != nil {
+		return audit.Change{}, err
+	}
+	return audit.Change{Change: c, Entry: &entry}, nil
+}
+
+// Fingerprint returns what tells one launch from another for an idempotency
+// key.
+func Fingerprint(parts ...[]byte) []byte {
+	h := sha256.New()
+	for _, p := range parts {
+		// The length keeps two parts from running into one another.
+		h.Write([]byte(strconv.Itoa(len(p)) + ":"))
+		h.Write(p)
+	}
+	return []byte(hex.EncodeToString(h.Sum(nil)))
+}

@@ -1,0 +1,99 @@
+package sqlite
+
+import (
+	"fmt"
+	"strings"
+
+	"stint/internal/query"
+	"stint/internal/store/tally"
+	"stint/internal/task"
+)
+
+// clause is a piece of SQL with the values of its parameters, in order.
+type clause struct {
+	sql  string
+	args []any
+}
+
+// compile turns a filter into a condition that selects the rows that
+// query.Match accepts. Where SQL would say NULL, the filter says false: "not"
+// makes that explicit, elsewhere NULL and false select alike.
+func compile(e query.Expr) clause {
+	switch e := e.(type) {
+	case query.And:
+		return join(e.Terms, " AND ")
+	case query.Or:
+		return join(e.Terms, " OR ")
+	case query.Not:
+		inner := compile(e.Term)
+		return clause{"NOT coalesce(" + inner.sql + ", 0)", inner.args}
+	case query.Null:
+		return clause{column(e.Field) + " IS NULL", nil}
+	case query.Compare:
+		return compare(column(e.Field), parameters(e))
+	}
+	panic(fmt.Sprintf("sqlite: no SQL for a filter of type %T", e))
+}
+
+func join(terms []query.Expr, operator string) clause {
+	var c clause
+	parts := make([]string, len(terms))
+	for i, term := range terms {
+		inner := compile(term)
+		parts[i] = inner.sql
+		c.args = append(c.args, inner.args...)
+	}
+	c.sql = "(" + strings.Join(parts, operator) + ")"
+	return c
+}
+
+func compare(column string, values []any) clause {
+	switch len(values) {
+	case 0:
+		return clause{"0", nil}
+	case 1:
+		return clause{column + " = ?", values}
+	}
+	return clause{column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")", values}
+}
+
+// parameters returns the distinct values of a comparison as the column holds
+// them. What can equal nothing is left out.
+func parameters(e query.Compare) []any {
+	var values []any
+	seen := map[string]bool{}
+	for _, v := range e.Values {
+		if seen[tally.Fold(v)] {
+			continue
+		}
+		seen[tally.Fold(v)] = true
+		if e.Field == query.FieldID {
+			if b := blob(task.ID(v)); b != nil {
+				values = append(values, b)
+			}
+			continue
+		}
+		values = append(values, v)
+	}
+	return values
+}
+
+func column(f query.Field) string {
+	switch f {
+	case query.FieldID:
+		return "id"
+	case query.FieldSource:
+		return "source_id"
+	case query.FieldStatus:
+		return "status"
+	case query.FieldKind:
+		return "kind"
+	case query.FieldType:
+		return "type"
+	case query.FieldLauncher:
+		return "launcher"
+	case query.FieldCreated:
+		return "created"
+	}
+	panic("sqlite: no column for the field " + string(f))
+}

@@ -1,0 +1,102 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"stint/internal/audit"
+	"stint/internal/task"
+)
+
+// History returns what happened to a task, oldest first.
+func (s *Store) History(ctx context.Context, id task.ID) ([]task.Event, error) {
+	rows, err := s.read.QueryContext(ctx,
+		"SELECT at, event, attempt, actor, text, key, count FROM history WHERE task_id = ? ORDER BY seq", blob(id))
+	if err != nil {
+		return nil, interpret("read history", err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	events := []task.Event{}
+	for rows.Next() {
+		var e task.Event
+		var ms int64
+		if err := rows.Scan(&ms, &e.Name, &e.Attempt, &e.Actor, &e.Text, &e.Key, &e.Count); err != nil {
+			return nil, interpret("read history", err)
+		}
+		e.At = time.UnixMilli(ms).UTC()
+		events = append(events, e)
+	}
+	return events, interpret("read history", rows.Err())
+}
+
+// maxHistory bounds the lines of one task: what is refused over and over must
+// not grow without end. Only refusals are dropped.
+const maxHistory = 1000
+
+// addEvents appends to a task's history. An event with a key that the task has
+// already is counted on that line.
+func (t *txn) addEvents(id task.ID, events []task.Event) error {
+	for _, e := range events {
+		if err := t.addEvent(id, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *txn) addEvent(id task.ID, e task.Event) error {
+	var last int64
+	if err := t.queryRow("SELECT coalesce(max(seq), 0) FROM history WHERE task_id = ?", blob(id)).Scan(&last); err != nil {
+		return err
+	}
+	if e.Key != "" {
+		var seq int64
+		err := t.queryRow("SELECT seq FROM history WHERE task_id = ? AND key = ?", blob(id), e.Key).Scan(&seq)
+		if err == nil {
+			return t.exec("UPDATE history SET count = count + 1, at = ?, text = ? WHERE task_id = ? AND seq = ?",
+				e.At.UnixMilli(), e.Text, blob(id), seq)
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if last >= maxHistory {
+			return nil
+		}
+	}
+	return t.exec(`INSERT INTO history (task_id, seq, at, event, attempt, actor, text, key, count)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		blob(id), last+1, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, e.Text, e.Key, e.Count)
+}
+
+func (t *txn) addAudit(e audit.Entry) error {
+	return t.exec(`INSERT INTO audit (at, action, actor, address, agent, request_id, object, before, after, words, reason)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.At.UnixMilli(), string(e.Action), e.Origin.Actor, e.Origin.Address, e.Origin.Agent, e.Origin.RequestID,
+		e.Object, []byte(e.Before), []byte(e.After), e.Words, e.Reason)
+}
+
+// Audit returns the entries about an object, oldest first.
+func (s *Store) Audit(ctx context.Context, object string) ([]audit.Entry, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT at, action, actor, address, agent, request_id, object, before, after,
+		words, reason FROM audit WHERE object = ? ORDER BY seq`, object)
+	if err != nil {
+		return nil, interpret("read audit", err)
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	var entries []audit.Entry
+	for rows.Next() {
+		var e audit.Entry
+		var ms int64
+		var before, after []byte
+		err := rows.Scan(&ms, &e.Action, &e.Origin.Actor, &e.Origin.Address, &e.Origin.Agent, &e.Origin.RequestID,
+			&e.Object, &before, &after, &e.Words, &e.Reason)
+		if err != nil {
+			return nil, interpret("read audit", err)
+		}
+		e.At, e.Before, e.After = time.UnixMilli(ms).UTC(), before, after
+		entries = append(entries, e)
+	}
+	return entries, interpret("read audit", rows.Err())
+}

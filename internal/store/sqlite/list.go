@@ -1,0 +1,277 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"stint/internal/query"
+	"stint/internal/store/tally"
+	"stint/internal/task"
+)
+
+// List returns a page of the tasks created after since, and, where the page
+// asks for it, how many there are in all; else -1. Both are of one moment.
+func (s *Store) List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error) {
+	tx, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, 0, interpret("list tasks", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing was written
+	l := &lister{ctx: ctx, tx: tx, since: sinceMillis(since), filter: page.Filter}
+	planner := &planner{ctx: ctx, tx: tx}
+	if l.plan, err = planner.plan(page.Filter); err != nil {
+		return nil, 0, interpret("plan list", err)
+	}
+	total := int64(-1)
+	if page.Count {
+		if total, err = l.count(); err != nil {
+			return nil, 0, interpret("count tasks", err)
+		}
+	}
+	rows := []task.Row{}
+	if page.Limit > 0 {
+		if rows, err = l.page(page); err != nil {
+			return nil, 0, interpret("list tasks", err)
+		}
+	}
+	return rows, total, nil
+}
+
+// lister runs one list in one read transaction.
+type lister struct {
+	ctx    context.Context
+	tx     *sql.Tx
+	since  int64 // created > since
+	filter query.Expr
+	plan   plan
+}
+
+// window is a part of a list: the rows with from < created < to, less the first
+// skip of them.
+type window struct {
+	from, to int64
+	skip     int64
+	desc     bool
+}
+
+func (l *lister) page(page query.Page) ([]task.Row, error) {
+	w := window{from: l.since, to: maxTime, skip: int64(page.Offset), desc: page.Sort[0].Desc}
+	if l.plan.tallied && w.skip > 0 {
+		if err := l.seek(&w); err != nil {
+			return nil, err
+		}
+	}
+	c := l.pageSQL(w, page.Limit)
+	rows, err := l.tx.QueryContext(l.ctx, c.sql, c.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	found := make([]task.Row, 0, min(page.Limit, 250))
+	for rows.Next() {
+		row, err := scanRow(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, row)
+	}
+	return found, rows.Err()
+}
+
+// pageSQL selects the rows of a window. Each branch is read in order from its
+// index, no further than the page needs; the union drops what stands in two
+// branches.
+func (l *lister) pageSQL(w window, limit int) clause {
+	order := " ORDER BY created, id"
+	if w.desc {
+		order = " ORDER BY created DESC, id DESC"
+	}
+	if len(l.plan.branches) == 1 {
+		c := l.branchSQL(rowColumns, l.plan.branches[0], w)
+		return clause{c.sql + order + " LIMIT ? OFFSET ?", append(c.args, limit, w.skip)}
+	}
+	var parts []string
+	var args []any
+	for _, b := range l.plan.branches {
+		c := l.branchSQL("seq, created, id", b, w)
+		parts = append(parts, "SELECT * FROM ("+c.sql+order+" LIMIT ?)")
+		args = append(append(args, c.args...), int64(limit)+w.skip)
+	}
+	return clause{
+		"SELECT " + rowColumns + " FROM tasks WHERE seq IN (SELECT seq FROM (" + strings.Join(parts, " UNION ") + ")" +
+			order + " LIMIT ? OFFSET ?)" + order,
+		append(args, limit, w.skip),
+	}
+}
+
+// branchSQL selects the rows of one branch that lie in a window and that the
+// filter accepts.
+func (l *lister) branchSQL(what string, b branch, w window) clause {
+	c := clause{sql: "SELECT " + what + " FROM tasks INDEXED BY " + b.index + " WHERE created > ? AND created < ?"}
+	c.args = append(c.args, w.from, w.to)
+	if b.condition.sql != "" {
+		c.sql += " AND " + b.condition.sql
+		c.args = append(c.args, b.condition.args...)
+	}
+	if !l.plan.exact {
+		own := compile(l.filter)
+		c.sql += " AND " + own.sql
+		c.args = append(c.args, own.args...)
+	}
+	return c
+}
+
+// maxTime lies after every creation time.
+const maxTime = int64(1) << 62
+
+// count returns how many visible rows the filter selects.
+func (l *lister) count() (int64, error) {
+	if l.plan.tallied {
+		return l.tally(l.plan)
+	}
+	if not, ok := l.filter.(query.Not); ok {
+		inner := lister{ctx: l.ctx, tx: l.tx, since: l.since, filter: not.Term}
+		planner := &planner{ctx: l.ctx, tx: l.tx}
+		var err error
+		if inner.plan, err = planner.plan(not.Term); err != nil {
+			return 0, err
+		}
+		n, err := inner.count()
+		if err != nil {
+			return 0, err
+		}
+		all, err := l.tally(plan{
+			branches: []branch{{index: "tasks_created"}}, exact: true, tallied: true, dimension: tally.All, values: []string{""},
+		})
+		return all - n, err
+	}
+	w := window{from: l.since, to: maxTime}
+	var c clause
+	if len(l.plan.branches) == 1 {
+		c = l.branchSQL("count(*)", l.plan.branches[0], w)
+	} else {
+		var parts []string
+		for _, b := range l.plan.branches {
+			one := l.branchSQL("seq", b, w)
+			parts = append(parts, one.sql)
+			c.args = append(c.args, one.args...)
+		}
+		c.sql = "SELECT count(*) FROM (" + strings.Join(parts, " UNION ") + ")"
+	}
+	var n int64
+	err := l.tx.QueryRowContext(l.ctx, c.sql, c.args...).Scan(&n)
+	return n, err
+}
+
+// tally counts the visible rows of a tallied plan: whole spans from the stored
+// counts, and the rows of the one short span that visibility cuts.
+func (l *lister) tally(p plan) (int64, error) {
+	if l.since < 0 {
+		return l.sumSpans(p, tally.Range{Level: tally.Levels - 1, From: 0, To: maxTime})
+	}
+	spans, restEnd := tally.Since(l.since + 1)
+	var total int64
+	for _, r := range spans {
+		n, err := l.sumSpans(p, r)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	rest := lister{ctx: l.ctx, tx: l.tx, plan: p}
+	for _, b := range p.branches {
+		var n int64
+		c := rest.branchSQL("count(*)", b, window{from: l.since, to: restEnd})
+		if err := l.tx.QueryRowContext(l.ctx, c.sql, c.args...).Scan(&n); err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (l *lister) sumSpans(p plan, r tally.Range) (int64, error) {
+	c := spanSQL("coalesce(sum(n), 0)", p, r)
+	var n int64
+	err := l.tx.QueryRowContext(l.ctx, c.sql, c.args...).Scan(&n)
+	return n, err
+}
+
+func spanSQL(what string, p plan, r tally.Range) clause {
+	c := clause{sql: "SELECT " + what + " FROM tallies WHERE dimension = ? AND value IN (?" +
+		strings.Repeat(", ?", len(p.values)-1) + ") AND level = ? AND bucket >= ? AND bucket < ?"}
+	c.args = append(c.args, p.dimension)
+	for _, v := range p.values {
+		c.args = append(c.args, v)
+	}
+	c.args = append(c.args, r.Level, r.From, r.To)
+	return c
+}
+
+// seek moves the window's edge past most of the rows that it skips, by walking
+// down the stored counts: what is left to skip lies in one short span.
+func (l *lister) seek(w *window) error {
+	if !w.desc {
+		// Rows that are not visible come first in this direction.
+		all, err := l.sumSpans(l.plan, tally.Range{Level: tally.Levels - 1, From: 0, To: maxTime})
+		if err != nil {
+			return err
+		}
+		visible, err := l.tally(l.plan)
+		if err != nil {
+			return err
+		}
+		w.skip += all - visible
+		w.from = -1
+	}
+	r := tally.Range{Level: tally.Levels - 1, From: 0, To: maxTime}
+	for ; r.Level >= 0; r.Level-- {
+		bucket, ok, err := l.walk(w, r)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			w.to = 0 // past the end
+			return nil
+		}
+		if w.desc {
+			w.to = (bucket + 1) << tally.Shift(r.Level)
+		} else {
+			w.from = bucket<<tally.Shift(r.Level) - 1
+		}
+		if r.Level > 0 {
+			step := tally.Shift(r.Level) - tally.Shift(r.Level-1)
+			r.From, r.To = bucket<<step, (bucket+1)<<step
+		}
+	}
+	return nil
+}
+
+// walk goes over the spans of a range in the window's order, takes from skip
+// the rows of those it passes, and returns the span in which skip ends.
+func (l *lister) walk(w *window, r tally.Range) (bucket int64, ok bool, err error) {
+	c := spanSQL("bucket, sum(n)", l.plan, r)
+	c.sql += " GROUP BY bucket ORDER BY bucket"
+	if w.desc {
+		c.sql += " DESC"
+	}
+	rows, err := l.tx.QueryContext(l.ctx, c.sql, c.args...)
+	if err != nil {
+		return 0, false, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&bucket, &n); err != nil {
+			return 0, false, fmt.Errorf("walk the counts: %w", err)
+		}
+		if w.skip < n {
+			return bucket, true, nil
+		}
+		w.skip -= n
+	}
+	return 0, false, rows.Err()
+}

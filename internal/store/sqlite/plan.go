@@ -1,0 +1,217 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"math"
+	"strings"
+
+	"stint/internal/query"
+	"stint/internal/store/tally"
+)
+
+// maxBranches is how many index ranges a list is merged from; above it, one
+// range over the many values is sorted instead.
+const maxBranches = 16
+
+// branch is a range of one index that holds its rows in the order of creation
+// (or, for many values at once, in no order).
+type branch struct {
+	index     string
+	condition clause
+}
+
+// plan says which branches together hold every row that a filter selects.
+// Nothing about the plan can change what is selected: where exact is false the
+// filter itself is applied to each branch too.
+type plan struct {
+	branches []branch
+	exact    bool // the branches hold what the filter selects and nothing else
+	// tallied says that the branches are dimension's counts of values.
+	tallied   bool
+	dimension tally.Dimension
+	values    []string
+	estimate  int64 // how many rows the branches hold, roughly
+}
+
+// planner chooses plans by the stored counts.
+type planner struct {
+	ctx context.Context
+	tx  *sql.Tx
+}
+
+// plan chooses the branches for a filter: those that hold the fewest rows. A
+// filter without a selective part walks all tasks in order.
+func (p *planner) plan(filter query.Expr) (plan, error) {
+	everything := plan{
+		branches: []branch{{index: "tasks_created"}}, exact: filter == nil,
+		tallied: filter == nil, dimension: tally.All, values: []string{""}, estimate: math.MaxInt64,
+	}
+	if filter == nil {
+		return everything, nil
+	}
+	found, err := p.of(filter)
+	if err != nil {
+		return plan{}, err
+	}
+	if found == nil {
+		return everything, nil
+	}
+	return *found, nil
+}
+
+// of returns the best plan for e, or nil where e has no selective part.
+func (p *planner) of(e query.Expr) (*plan, error) {
+	switch e := e.(type) {
+	case query.Null:
+		if e.Field == query.FieldStatus {
+			return p.inProgress()
+		}
+	case query.Compare:
+		return p.compare(e)
+	case query.And:
+		return p.and(e)
+	case query.Or:
+		return p.or(e)
+	}
+	return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+}
+
+func (p *planner) inProgress() (*plan, error) {
+	n, err := p.estimate(tally.InProgress, []string{""})
+	return &plan{
+		branches: []branch{{"tasks_in_progress", clause{sql: "status IS NULL"}}}, exact: true,
+		tallied: true, dimension: tally.InProgress, values: []string{""}, estimate: n,
+	}, err
+}
+
+// indexes maps a field to the index in whose order its rows can be read, and to
+// the dimension that counts them.
+func indexes(f query.Field) (string, tally.Dimension, bool) {
+	switch f {
+	case query.FieldSource:
+		return "tasks_source", tally.Source, true
+	case query.FieldStatus:
+		return "tasks_status", tally.Status, true
+	case query.FieldKind:
+		return "tasks_kind", tally.Kind, true
+	case query.FieldType:
+		return "tasks_type", tally.Type, true
+	case query.FieldLauncher:
+		return "tasks_launcher", tally.Launcher, true
+	case query.FieldID, query.FieldCreated:
+	}
+	return "", 0, false
+}
+
+func (p *planner) compare(e query.Compare) (*plan, error) {
+	values := parameters(e)
+	if len(values) == 0 {
+		return &plan{branches: []branch{{"tasks_created", clause{sql: "0"}}}, exact: true}, nil
+	}
+	if e.Field == query.FieldID {
+		return &plan{
+			branches: []branch{{"tasks_id", compare("id", values)}}, exact: true, estimate: int64(len(values)),
+		}, nil
+	}
+	index, dimension, ok := indexes(e.Field)
+	if !ok {
+		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+	}
+	names := make([]string, len(values))
+	for i, v := range values {
+		names[i] = tally.Fold(v.(string))
+	}
+	n, err := p.estimate(dimension, names)
+	return &plan{
+		branches: branches(index, column(e.Field), values, ""), exact: true,
+		tallied: true, dimension: dimension, values: names, estimate: n,
+	}, err
+}
+
+// branches makes one branch a value, or one for all where they are many.
+func branches(index, column string, values []any, and string) []branch {
+	if len(values) > maxBranches {
+		c := compare(column, values)
+		return []branch{{index, clause{c.sql + and, c.args}}}
+	}
+	made := make([]branch, len(values))
+	for i, v := range values {
+		made[i] = branch{index, clause{column + " = ?" + and, []any{v}}}
+	}
+	return made
+}
+
+// and takes the term with the fewest rows; the others are left to the filter.
+// Kind and in progress together have an index of their own.
+func (p *planner) and(e query.And) (*plan, error) {
+	var best *plan
+	var kind *query.Compare
+	pending := false
+	for _, term := range e.Terms {
+		switch term := term.(type) {
+		case query.Compare:
+			if term.Field == query.FieldKind {
+				kind = &term
+			}
+		case query.Null:
+			pending = pending || term.Field == query.FieldStatus
+		}
+		found, err := p.of(term)
+		if err != nil {
+			return nil, err
+		}
+		if found != nil && (best == nil || found.estimate < best.estimate) {
+			best = found
+		}
+	}
+	if best == nil {
+		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+	}
+	both := kind != nil && pending
+	if both && (best.dimension == tally.Kind || best.dimension == tally.InProgress) && best.tallied {
+		best.branches = branches("tasks_in_progress_kind", "kind", parameters(*kind), " AND status IS NULL")
+		best.exact = len(e.Terms) == 2
+	} else {
+		best.exact = false
+	}
+	best.tallied = false
+	return best, nil
+}
+
+// or needs a plan for every term, and is their union.
+func (p *planner) or(e query.Or) (*plan, error) {
+	union := &plan{exact: true}
+	for _, term := range e.Terms {
+		found, err := p.of(term)
+		if err != nil || found == nil {
+			return nil, err
+		}
+		for _, b := range found.branches {
+			if !found.exact {
+				// The term's own filter keeps the union exact.
+				own := compile(term)
+				b.condition = clause{b.condition.sql + " AND " + own.sql, append(append([]any(nil), b.condition.args...), own.args...)}
+			}
+			union.branches = append(union.branches, b)
+		}
+		union.estimate += found.estimate
+	}
+	if len(union.branches) > maxBranches {
+		return nil, nil //nolint:nilnil // too many to merge: walk in order instead
+	}
+	return union, nil
+}
+
+// estimate sums the longest spans: a few dozen rows however many tasks there
+// are.
+func (p *planner) estimate(d tally.Dimension, values []string) (int64, error) {
+	var n int64
+	args := []any{d, tally.Levels - 1}
+	for _, v := range values {
+		args = append(args, v)
+	}
+	err := p.tx.QueryRowContext(p.ctx, "SELECT coalesce(sum(n), 0) FROM tallies WHERE dimension = ? AND level = ? AND value IN (?"+
+		strings.Repeat(", ?", len(values)-1)+")", args...).Scan(&n)
+	return n, err
+}

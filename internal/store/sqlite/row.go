@@ -1,0 +1,37 @@
+package sqlite
+
+import (
+	"database/sql"
+	"time"
+
+	"stint/internal/task"
+)
+
+// rowColumns are those of a task.Row, in the order of scanRow.
+const rowColumns = `wire, kind, source_id, status IS NOT NULL, launched IS NOT NULL, attempt, last_report,
+	heartbeat_limit, cancel_requested`
+
+func scanRow(row rowScanner) (task.Row, error) {
+	var (
+		r                   task.Row
+		source              sql.NullString
+		completed, launched bool
+		lastReport, stopped sql.NullInt64
+		limit               int64
+	)
+	err := row.Scan(&r.Wire, &r.Kind, &source, &completed, &launched, &r.Attempt, &lastReport, &limit, &stopped)
+	if err != nil {
+		return task.Row{}, err
+	}
+	switch {
+	case completed:
+		r.State = task.Completed
+	case launched:
+		r.State = task.Running
+	default:
+		r.State = task.Queued
+	}
+	r.SourceID, r.LastReport, r.CancelRequested = source.String, at(lastReport), at(stopped)
+	r.HeartbeatLimit = time.Duration(limit) * time.Millisecond
+	return r, nil
+}

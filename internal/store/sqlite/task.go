@@ -1,0 +1,242 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"stint/internal/audit"
+	"stint/internal/task"
+)
+
+// columns are those of a task, in the order of scanTask.
+const columns = `kind, source_id, attempt, sequence, last_report, heartbeat_limit, cancel_requested, reported, wire`
+
+const getSQL = "SELECT " + rowColumns + " FROM tasks WHERE id = ? AND created > ?"
+
+// Get returns the task with this id, if it was created after since, with its
+// TaskStatus as it is served. The error is of kind NotFound where there is
+// none.
+func (s *Store) Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error) {
+	row, err := scanRow(s.read.QueryRowContext(ctx, getSQL, blob(id), sinceMillis(since)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return task.Row{}, notFound(id)
+	}
+	if err != nil {
+		return task.Row{}, interpret("get task", err)
+	}
+	return row, nil
+}
+
+// Create stores a new task with its events and audit entry. With key not empty
+// it first looks for what an earlier launch with this key made: the same
+// fingerprint gets that task and false, another one an error of kind Conflict.
+func (s *Store) Create(ctx context.Context, c task.Change, key task.IdempotencyKey, entry audit.Entry) (task.Task, bool, error) {
+	stored, created := c.Task, true
+	err := s.do(ctx, "create task", func(t *txn) error {
+		if key.Key != "" {
+			first, err := t.launchedBefore(key)
+			if err != nil {
+				return err
+			}
+			if first != "" {
+				created = false
+				stored, _, err = t.load(first)
+				return err
+			}
+			err = t.exec("INSERT INTO idempotency (key, fingerprint, task_id, created) VALUES (?, ?, ?, ?)",
+				key.Key, key.Fingerprint, blob(c.Task.ID), c.Task.Created.UnixMilli())
+			if err != nil {
+				return err
+			}
+		}
+		if err := t.insert(&c.Task); err != nil {
+			return err
+		}
+		if err := t.addEvents(c.Task.ID, c.Events); err != nil {
+			return err
+		}
+		return t.addAudit(entry)
+	})
+	if err != nil {
+		return task.Task{}, false, err
+	}
+	return stored, created, nil
+}
+
+// launchedBefore returns the id of the task that an earlier launch with this
+// key made, or "".
+func (t *txn) launchedBefore(key task.IdempotencyKey) (task.ID, error) {
+	var id, fingerprint []byte
+	err := t.queryRow("SELECT task_id, fingerprint FROM idempotency WHERE key = ?", key.Key).Scan(&id, &fingerprint)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if string(fingerprint) != string(key.Fingerprint) {
+		return "", task.Errorf(task.Conflict, "Idempotency-Key",
+			"%q was used before for another launch; use a new key for each launch", key.Key)
+	}
+	return task.ID(hex.EncodeToString(id)), nil
+}
+
+// Update lets fn decide what becomes of a task, and writes that: task, events
+// and audit entry together. fn runs inside the transaction, so it sees the task
+// as it is; it must be quick and may run again. With Change.Err set the events
+// are kept, and that error is returned with the task as it is. The error is of
+// kind NotFound where no task with this id was created after since.
+func (s *Store) Update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error) {
+	var stored task.Task
+	var refusal error
+	err := s.do(ctx, "update task", func(t *txn) error {
+		before, seq, err := t.load(id)
+		if err != nil {
+			return err
+		}
+		if !since.IsZero() && !before.Created.After(since) {
+			return notFound(id)
+		}
+		c, err := fn(before)
+		if err != nil {
+			return err
+		}
+		stored, refusal = before, c.Err
+		if c.Err == nil && c.Changed {
+			if err := t.update(seq, &before, &c.Task); err != nil {
+				return err
+			}
+			stored = c.Task
+		}
+		if err := t.addEvents(id, c.Events); err != nil {
+			return err
+		}
+		if c.Entry != nil {
+			return t.addAudit(*c.Entry)
+		}
+		return nil
+	})
+	if err == nil {
+		err = refusal
+	}
+	return stored, err
+}
+
+// load reads a task for writing, with its row number.
+func (t *txn) load(id task.ID) (task.Task, int64, error) {
+	var seq int64
+	tk, err := scanTask(t.queryRow("SELECT "+columns+", seq FROM tasks WHERE id = ?", blob(id)), &seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return task.Task{}, 0, notFound(id)
+	}
+	return tk, seq, err
+}
+
+func (t *txn) insert(tk *task.Task) error {
+	wire, err := tk.MarshalWire()
+	if err != nil {
+		return err
+	}
+	t.deltas.Add(tk, 1)
+	return t.exec(`INSERT INTO tasks (id, created, modified, launched, completed, status, kind, type, source_id, launcher,
+		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, reported, wire)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), millis(tk.Launched), millis(tk.Completed),
+		text(string(tk.Status)), string(tk.Kind), string(tk.Type), text(tk.SourceID), tk.Launcher,
+		tk.Attempt, tk.Sequence, millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(), millis(tk.HeartbeatDeadline()),
+		millis(tk.CancelRequested), text(string(tk.Reported)), wire)
+}
+
+func (t *txn) update(seq int64, before, after *task.Task) error {
+	wire, err := after.MarshalWire()
+	if err != nil {
+		return err
+	}
+	// An UPDATE rewrites the entry of every index with a column in its SET list,
+	// changed or not; a report that ends nothing names as few as it can.
+	if before.Status == after.Status && before.Launched.Equal(after.Launched) {
+		return t.exec(`UPDATE tasks SET modified = ?, sequence = ?, last_report = ?, deadline = ?, cancel_requested = ?,
+			wire = ? WHERE seq = ?`,
+			after.Modified.UnixMilli(), after.Sequence, millis(after.LastReport), millis(after.HeartbeatDeadline()),
+			millis(after.CancelRequested), wire, seq)
+	}
+	t.deltas.Add(before, -1)
+	t.deltas.Add(after, 1)
+	return t.exec(`UPDATE tasks SET modified = ?, launched = ?, completed = ?, status = ?, attempt = ?, sequence = ?,
+		last_report = ?, deadline = ?, cancel_requested = ?, reported = ?, wire = ? WHERE seq = ?`,
+		after.Modified.UnixMilli(), millis(after.Launched), millis(after.Completed), text(string(after.Status)),
+		after.Attempt, after.Sequence, millis(after.LastReport), millis(after.HeartbeatDeadline()),
+		millis(after.CancelRequested), text(string(after.Reported)), wire, seq)
+}
+
+// replace writes another task over the one in a row, whatever differs.
+func (t *txn) replace(seq int64, before, after *task.Task) error {
+	if err := t.delete(seq, before); err != nil {
+		return err
+	}
+	return t.insert(after)
+}
+
+func (t *txn) delete(seq int64, tk *task.Task) error {
+	t.deltas.Add(tk, -1)
+	return t.exec("DELETE FROM tasks WHERE seq = ?", seq)
+}
+
+func scanTask(row rowScanner, more ...any) (task.Task, error) {
+	var (
+		t                   task.Task
+		source, reported    sql.NullString
+		lastReport, stopped sql.NullInt64
+		limit               int64
+		wire                []byte
+	)
+	err := row.Scan(append([]any{
+		&t.Kind, &source, &t.Attempt, &t.Sequence, &lastReport, &limit, &stopped, &reported, &wire,
+	}, more...)...)
+	if err != nil {
+		return task.Task{}, err
+	}
+	t.SourceID, t.Reported = source.String, task.CompletionStatus(reported.String)
+	t.LastReport, t.CancelRequested = at(lastReport), at(stopped)
+	t.HeartbeatLimit = time.Duration(limit) * time.Millisecond
+	if err := t.UnmarshalWire(wire); err != nil {
+		return task.Task{}, err
+	}
+	return t, nil
+}
+
+func notFound(id task.ID) error {
+	return task.Errorf(task.NotFound, "", "no task has the id %s", id)
+}
+
+// blob returns the 16 bytes of an id; nil, which equals nothing, for what is no
+// id.
+func blob(id task.ID) []byte {
+	b, err := hex.DecodeString(string(id))
+	if err != nil || len(b) != 16 {
+		return nil
+	}
+	return b
+}
+
+// text returns s, or NULL for "".
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// sinceMillis returns the time to compare created with; the zero time lets
+// everything through.
+func sinceMillis(t time.Time) int64 {
+	if t.IsZero() {
+		return -1
+	}
+	return t.UnixMilli()
+}
+

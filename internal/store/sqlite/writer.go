@@ -1,0 +1,241 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"stint/internal/store/tally"
+)
+
+var errClosed = errors.New("the store is closed")
+
+// maxBatch is how many writes share one commit at the most, so that the first
+// of them does not wait for an endless queue.
+const maxBatch = 256
+
+// op is one write that waits for its turn.
+type op struct {
+	ctx  context.Context
+	fn   func(*txn) error
+	done chan error
+}
+
+// txn is the transaction that one write sees: its own savepoint and counts.
+type txn struct {
+	ctx    context.Context // never cancelled: others share the transaction
+	tx     *sql.Tx
+	stmts  *statements
+	deltas tally.Deltas
+}
+
+// do runs fn in the writer and returns when its changes are on disk, or when
+// ctx ends; in that case the write may still happen. An error of fn undoes what
+// it did and nothing else.
+func (s *Store) do(ctx context.Context, doing string, fn func(*txn) error) error {
+	if s.write == nil {
+		return interpret(doing, errors.New("the store was opened for reading"))
+	}
+	o := &op{ctx: ctx, fn: fn, done: make(chan error, 1)}
+	select {
+	case s.ops <- o:
+	case <-ctx.Done():
+		return interpret(doing, ctx.Err())
+	case <-s.closing:
+		return interpret(doing, errClosed)
+	}
+	select {
+	case err := <-o.done:
+		return interpret(doing, err)
+	case <-ctx.Done():
+		return interpret(doing, ctx.Err())
+	}
+}
+
+// writeLoop is the only goroutine that writes.
+func (s *Store) writeLoop() {
+	defer close(s.done)
+	for {
+		select {
+		case o := <-s.ops:
+			s.runBatch(o)
+		case <-s.closing:
+			return
+		}
+	}
+}
+
+// runBatch runs first and whatever waits beside it in one transaction, and
+// answers them all once it is on disk.
+func (s *Store) runBatch(first *op) {
+	ctx := context.WithoutCancel(first.ctx)
+	var batch []*op
+	results := map[*op]error{}
+	err := func() error {
+		if err := s.stmts.prepare(ctx); err != nil {
+			batch = append(batch, first)
+			return err
+		}
+		tx, err := s.write.BeginTx(ctx, nil)
+		if err != nil {
+			batch = append(batch, first)
+			return fmt.Errorf("begin: %w", err)
+		}
+		deltas := tally.Deltas{}
+		for o := first; o != nil; o = s.next(len(batch)) {
+			batch = append(batch, o)
+			if results[o], err = s.runOne(ctx, tx, o, deltas); err != nil {
+				_ = tx.Rollback()
+				return err
+			}
+		}
+		last := &txn{ctx: ctx, tx: tx, stmts: s.stmts}
+		if err := last.addTallies(deltas); err != nil {
+			_ = tx.Rollback()
+			return err
+		}
+		if err := tx.Commit(); err != nil {
+			_ = tx.Rollback()
+			return fmt.Errorf("commit: %w", err)
+		}
+		return nil
+	}()
+	for _, o := range batch {
+		if err != nil {
+			o.done <- err
+			continue
+		}
+		o.done <- results[o]
+	}
+}
+
+// next returns a write that waits now, or nil.
+func (s *Store) next(have int) *op {
+	if have >= maxBatch {
+		return nil
+	}
+	select {
+	case o := <-s.ops:
+		return o
+	default:
+		return nil
+	}
+}
+
+// runOne runs one write in a savepoint. The first error is the write's own; the
+// second means that the whole transaction is lost.
+func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Deltas) (own, fatal error) {
+	if err := o.ctx.Err(); err != nil {
+		return err, nil
+	}
+	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}}
+	if err := t.exec("SAVEPOINT write"); err != nil {
+		return nil, err
+	}
+	own = o.fn(t)
+	if own != nil {
+		if breaksTransaction(own) {
+			return nil, own
+		}
+		if err := t.exec("ROLLBACK TO write"); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.exec("RELEASE write"); err != nil {
+		return nil, err
+	}
+	if own == nil {
+		deltas.Merge(t.deltas)
+	}
+	return own, nil
+}
+
+// addTallies writes the changed counts.
+func (t *txn) addTallies(deltas tally.Deltas) error {
+	for k, n := range deltas {
+		err := t.exec(`INSERT INTO tallies (dimension, value, level, bucket, n) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET n = n + excluded.n`, k.Dimension, k.Value, k.Level, k.Bucket, n)
+		if err != nil {
+			return fmt.Errorf("count: %w", err)
+		}
+		if n > 0 {
+			continue
+		}
+		err = t.exec(`DELETE FROM tallies WHERE dimension = ? AND value = ? AND level = ? AND bucket = ? AND n = 0`,
+			k.Dimension, k.Value, k.Level, k.Bucket)
+		if err != nil {
+			return fmt.Errorf("count: %w", err)
+		}
+	}
+	return nil
+}
+
+func (t *txn) exec(query string, args ...any) error {
+	stmt, err := t.stmts.get(t.ctx, t.tx, query)
+	if err != nil {
+		return err
+	}
+	_, err = stmt.ExecContext(t.ctx, args...)
+	return err
+}
+
+func (t *txn) queryRow(query string, args ...any) rowScanner {
+	stmt, err := t.stmts.get(t.ctx, t.tx, query)
+	if err != nil {
+		return failedRow{err}
+	}
+	return stmt.QueryRowContext(t.ctx, args...)
+}
+
+type rowScanner interface{ Scan(dest ...any) error }
+
+type failedRow struct{ err error }
+
+func (f failedRow) Scan(...any) error { return f.err }
+
+// statements keeps prepared statements: preparing costs more than running. Only
+// the writer uses it.
+type statements struct {
+	db     *sql.DB
+	byText map[string]*sql.Stmt // nil: wanted, not prepared yet
+}
+
+func newStatements(db *sql.DB) *statements {
+	return &statements{db: db, byText: map[string]*sql.Stmt{}}
+}
+
+// prepare prepares what the last transaction wanted. A transaction holds the
+// only connection, so that this can only happen between two of them.
+func (s *statements) prepare(ctx context.Context) error {
+	for query, stmt := range s.byText {
+		if stmt != nil {
+			continue
+		}
+		stmt, err := s.db.PrepareContext(ctx, query)
+		if err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+		s.byText[query] = stmt
+	}
+	return nil
+}
+
+// get returns the statement for use in tx; database/sql closes it with tx.
+func (s *statements) get(ctx context.Context, tx *sql.Tx, query string) (*sql.Stmt, error) {
+	if stmt := s.byText[query]; stmt != nil {
+		return tx.StmtContext(ctx, stmt), nil
+	}
+	s.byText[query] = nil
+	return tx.PrepareContext(ctx, query)
+}
+
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range s.byText {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,40 @@
+package task
+
+import "time"
+
+// Row is a task as lists and reads hand it out: the TaskStatus ready to be
+// served, and beside it what only Stint's own resources show.
+type Row struct {
+	Wire            []byte // the TaskStatus; not to be changed
+	Kind            Kind
+	SourceID        string
+	State           State
+	Attempt         int
+	LastReport      time.Time
+	HeartbeatLimit  time.Duration
+	CancelRequested time.Time
+}
+
+// NewRow renders a task.
+func NewRow(t *Task) (Row, error) {
+	wire, err := t.MarshalWire()
+	if err != nil {
+		return Row{}, err
+	}
+	return Row{
+		Wire: wire, Kind: t.Kind, SourceID: t.SourceID, State: t.State(), Attempt: t.Attempt,
+		LastReport: t.LastReport, HeartbeatLimit: t.HeartbeatLimit, CancelRequested: t.CancelRequested,
+	}, nil
+}
+
+// IdempotencyKey names a launch, so that its repeat makes nothing. An empty Key
+// names none.
+type IdempotencyKey struct {
+	Key         string
+	Fingerprint []byte // of the request; a key stands for one request only
+}
+
+// ImportResult counts what an import did.
+type ImportResult struct {
+	Added, Unchanged, Replaced int
+}
