@@ -21,12 +21,12 @@ type Delivery struct {
 	Reports []Report `json:"reports"`
 }
 
-// Undelivered is what is left after Complete or Close; nil if nothing is, or if the server
-// refused the task's reports for good.
+// Undelivered is what is left after Complete or Close; nil if nothing is, or if the attempt was
+// replaced or the task ended otherwise, so that there is nobody to tell.
 func (r *Reporter) Undelivered() *Delivery {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.completed || r.failed != nil {
+	if r.completed || errors.Is(r.failed, ErrStale) || errors.Is(r.failed, ErrLate) {
 		return nil
 	}
 	d := &Delivery{}

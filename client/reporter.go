@@ -218,7 +218,7 @@ func (r *Reporter) Returns(returns ...Return) {
 func (r *Reporter) add(change func(*pending)) {
 	r.mu.Lock()
 	// After the end nothing is kept: there is no report left to put it in.
-	if r.final == "" && r.failed == nil {
+	if r.final == "" {
 		change(&r.pending)
 	}
 	r.mu.Unlock()

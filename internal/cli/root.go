@@ -89,6 +89,8 @@ func Run(ctx context.Context, args []string, stdio Stdio, environ []string) int 
 // commands lists every command, each made in its own file.
 func commands(s *session) []*cobra.Command {
 	return []*cobra.Command{
+		newTaskCommand(s),
+		newExecCommand(s),
 		newVersionCommand(s),
 	}
 }

@@ -1,0 +1,275 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stint/client"
+)
+
+const (
+	defaultListLimit = 50
+	inProgress       = "IN_PROGRESS"
+	sortNewestFirst  = "-created"
+)
+
+type listFlags struct {
+	statuses, types, sources, launchers []string
+	inProgress, count                   bool
+	since, filter                       string
+	limit                               int
+	output                              *outputFlag
+}
+
+func newTaskListCommand(s *session, conn *connection) *cobra.Command {
+	f := &listFlags{}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List tasks, newest first",
+		Long: "List tasks, newest first.\n\n" +
+			"On a terminal this is a table that fits it. Elsewhere it is one line per task, without a header\n" +
+			"and without cuts, of columns separated by tabs: id, type, name, status, launcher, created (UTC),\n" +
+			"seconds it ran, percent, progress.",
+		Example: "  stint task list --in-progress\n" +
+			"  stint task list --status ERROR --status TEMPERROR --since 24h\n" +
+			"  stint task list --type IDENTITY_REFRESH -o id | xargs -n 1 stint task get",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := conn.client(s, patience)
+			if err != nil {
+				return err
+			}
+			return s.listTasks(cmd.Context(), c, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.statuses, "status", nil, "only tasks that ended so ("+strings.Join(completionStatuses(), ", ")+") or "+inProgress+"; repeatable")
+	flags.StringArrayVar(&f.types, "type", nil, "only tasks of this type; repeatable")
+	flags.StringArrayVar(&f.sources, "source", nil, "only tasks of this source id; repeatable")
+	flags.StringArrayVar(&f.launchers, "launcher", nil, "only tasks of this launcher; repeatable")
+	flags.BoolVar(&f.inProgress, "in-progress", false, "only queued and running tasks")
+	flags.StringVar(&f.since, "since", "", "only tasks created since then: a duration (24h, 7d) or a time")
+	flags.IntVar(&f.limit, "limit", defaultListLimit, "at most so many tasks, 0 for all")
+	flags.BoolVar(&f.count, "count", false, "print only how many tasks there are")
+	flags.StringVar(&f.filter, "filter", "", "a filter expression that must hold too")
+	f.output = addOutputFlag(cmd, "table", "table", "json", "ndjson", "id")
+	_ = cmd.RegisterFlagCompletionFunc("status", fixed(append(completionStatuses(), inProgress)...))
+	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes(s, conn))
+	return cmd
+}
+
+// filterExpression puts the flags into the filter language.
+func (f *listFlags) filterExpression() (string, error) {
+	var named []string
+	pending := f.inProgress
+	for _, text := range f.statuses {
+		switch strings.ToUpper(strings.ReplaceAll(text, "-", "_")) {
+		case inProgress, "QUEUED", "RUNNING":
+			if !strings.EqualFold(strings.ReplaceAll(text, "-", "_"), inProgress) {
+				return "", usagef("--status %s: queued and running tasks are listed together, by --in-progress", text)
+			}
+			pending = true
+			continue
+		}
+		status, err := parseStatus(text)
+		if err != nil {
+			return "", usagef("%w, %s", err, inProgress)
+		}
+		named = append(named, string(status))
+	}
+	status := client.AnyOf("completionStatus", named...)
+	if pending {
+		if f.inProgress && len(named) > 0 {
+			return "", usagef("--in-progress and --status %s exclude each other; --status %s lists both", named[0], inProgress)
+		}
+		alone := "completionStatus isnull"
+		if status == "" {
+			status = alone
+		} else {
+			status += " or " + alone
+		}
+	}
+	return client.AllOf(status,
+		client.AnyOf("type", f.types...), client.AnyOf("sourceId", f.sources...),
+		client.AnyOf("launcher", f.launchers...), f.filter), nil
+}
+
+func (s *session) listTasks(ctx context.Context, c *client.Client, f *listFlags) error {
+	filter, err := f.filterExpression()
+	if err != nil {
+		return err
+	}
+	if f.limit < 0 {
+		return usagef("--limit %d: at least 0", f.limit)
+	}
+	var since time.Time
+	if f.since != "" {
+		if since, err = s.parseSince(f.since); err != nil {
+			return usagef("--since %w", err)
+		}
+	}
+	if f.count {
+		return s.countTasks(ctx, c, filter, since)
+	}
+	sink := s.newTaskSink(f.output.value)
+	more, n := false, 0
+	opts := client.ListOptions{Filter: filter, Sorters: sortNewestFirst}
+	if f.limit > 0 {
+		opts.Limit = f.limit + 1
+	}
+	for t, err := range c.Tasks(ctx, opts) {
+		if err != nil {
+			return err
+		}
+		if t.Created.Before(since) {
+			break
+		}
+		if f.limit > 0 && n == f.limit {
+			more = true
+			break
+		}
+		n++
+		if err := sink.add(t); err != nil {
+			return err
+		}
+	}
+	if err := sink.close(); err != nil {
+		return err
+	}
+	if more && f.output.value == "table" && isTerminal(s.Out) {
+		_, err = fmt.Fprintf(s.Err, "These are the newest %d; --limit 0 lists all.\n", n)
+	}
+	return err
+}
+
+func (s *session) countTasks(ctx context.Context, c *client.Client, filter string, since time.Time) error {
+	count := 0
+	if since.IsZero() {
+		var err error
+		if count, err = c.CountTasks(ctx, filter); err != nil {
+			return err
+		}
+	} else {
+		for t, err := range c.Tasks(ctx, client.ListOptions{Filter: filter, Sorters: sortNewestFirst}) {
+			if err != nil {
+				return err
+			}
+			if t.Created.Before(since) {
+				break
+			}
+			count++
+		}
+	}
+	_, err := fmt.Fprintln(s.Out, count)
+	return err
+}
+
+// taskSink prints tasks in one of the formats.
+type taskSink struct {
+	add   func(*client.Task) error
+	close func() error
+}
+
+func (s *session) newTaskSink(format string) taskSink {
+	nothing := func() error { return nil }
+	switch {
+	case format == "json":
+		return s.jsonSink()
+	case format == "ndjson":
+		return taskSink{func(t *client.Task) error { return s.writeJSON(append(oneLine(t.Raw()), '\n')) }, nothing}
+	case format == "id":
+		return taskSink{func(t *client.Task) error { return s.println(t.ID) }, nothing}
+	case isTerminal(s.Out):
+		var rows [][]string
+		return taskSink{func(t *client.Task) error {
+			rows = append(rows, s.tableRow(t))
+			return nil
+		}, func() error {
+			if len(rows) == 0 {
+				_, err := io.WriteString(s.Err, "No tasks.\n")
+				return err
+			}
+			return writeTable(s.Out, taskColumns(), rows, terminalWidth(s.Out))
+		}}
+	}
+	return taskSink{func(t *client.Task) error { return s.println(s.plainRow(t)...) }, nothing}
+}
+
+// jsonSink prints one array of the elements as the server sends them.
+func (s *session) jsonSink() taskSink {
+	separator := "[\n"
+	return taskSink{func(t *client.Task) error {
+		text := append([]byte(separator), oneLine(t.Raw())...)
+		separator = ",\n"
+		return s.writeJSON(text)
+	}, func() error {
+		if separator == "[\n" {
+			return s.writeJSON([]byte("[]\n"))
+		}
+		return s.writeJSON([]byte("\n]\n"))
+	}}
+}
+
+// oneLine is JSON on one line: raw line feeds stand only between its tokens.
+func oneLine(raw []byte) []byte {
+	line := make([]byte, 0, len(raw)+1)
+	for _, b := range raw {
+		if b != '\n' && b != '\r' {
+			line = append(line, b)
+		}
+	}
+	return line
+}
+
+// println prints escaped cells separated by tabs.
+func (s *session) println(cells ...string) error {
+	for i := range cells {
+		cells[i] = escapeLine(cells[i])
+	}
+	_, err := io.WriteString(s.Out, strings.Join(cells, "\t")+"\n")
+	return err
+}
+
+func taskColumns() []column {
+	return []column{
+		{title: "ID", keep: 9},
+		{title: "TYPE", least: 10, keep: 6},
+		{title: "NAME", least: 10, keep: 5},
+		{title: "STATUS", least: 10, keep: 8},
+		{title: "LAUNCHER", least: 8, keep: 2},
+		{title: "CREATED", least: 7, keep: 4},
+		{title: "DURATION", least: 8, keep: 3},
+	}
+}
+
+func (s *session) tableRow(t *client.Task) []string {
+	duration := ""
+	if d, ok := s.taskDuration(t); ok {
+		duration = shortDuration(d)
+	}
+	row := []string{t.ID, kindOf(t), t.UniqueName, statusText(t), t.Launcher, s.shortTime(t.Created), duration}
+	for i := range row {
+		row[i] = escapeLine(row[i])
+	}
+	return row
+}
+
+func (s *session) plainRow(t *client.Task) []string {
+	duration, progress := "", ""
+	if d, ok := s.taskDuration(t); ok {
+		duration = strconv.FormatFloat(d.Seconds(), 'f', 3, 64)
+	}
+	if t.Progress != nil {
+		progress = *t.Progress
+	}
+	return []string{
+		t.ID, kindOf(t), t.UniqueName, statusWord(t), t.Launcher, wireTime(t.Created), duration,
+		strconv.Itoa(t.PercentComplete), progress,
+	}
+}
