@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func (e *Error) Error() string {
 
 // Is matches the sentinels of this package.
 func (e *Error) Is(target error) bool {
-	switch target { //nolint:errorlint // these are the sentinels themselves, not wrapped ones
+	switch target {
 	case ErrNotFound:
 		return e.Status == http.StatusNotFound
 	case ErrUnauthorized:
@@ -106,13 +107,19 @@ type networkError struct {
 }
 
 func (e *networkError) Error() string {
-	return fmt.Sprintf("%s: no answer from %s: %v", e.op, e.url, e.err)
+	err := e.err
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		// It would say the method and the URL a second time.
+		err = wrapped.Err
+	}
+	return fmt.Sprintf("%s: no answer from %s: %v", e.op, e.url, err)
 }
 
 func (e *networkError) Unwrap() error { return e.err }
 
 func (e *networkError) Is(target error) bool {
-	return target == ErrUnreachable //nolint:errorlint // the sentinel itself
+	return target == ErrUnreachable
 }
 
 // readError decodes every error form that the API has; what is none of them (a proxy's page)

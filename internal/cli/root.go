@@ -63,7 +63,7 @@ func (e *exitCodeError) Unwrap() error { return e.err }
 // Run runs one command line (without the program's name) and returns the exit code.
 func Run(ctx context.Context, args []string, stdio Stdio, environ []string) int {
 	s := &session{Stdio: stdio, env: parseEnviron(environ), environ: environ, now: time.Now, local: time.Local}
-	root := newRoot(s)
+	root := newRoot(s) //nolint:contextcheck // commands get the context when they run
 	root.SetArgs(args)
 	root.SetIn(stdio.In)
 	root.SetOut(stdio.Out)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,7 +95,7 @@ func (s *session) writeDetail(t *client.Task) error {
 		s.writeLiveness(d, t)
 	}
 	if t.Attempt > 1 {
-		d.line("Attempt", fmt.Sprint(t.Attempt))
+		d.line("Attempt", strconv.Itoa(t.Attempt))
 	}
 	if t.Definition != nil {
 		writeObject(d, "Arguments", t.Definition.Arguments)

@@ -28,11 +28,10 @@ func (f *lineFilter) Write(p []byte) (int, error) {
 	for end < len(p) {
 		if f.inLine || (len(f.held) == 0 && p[end] != directiveMark[0]) {
 			i := bytes.IndexByte(p[end:], '\n')
-			if i < 0 {
-				f.inLine, end = true, len(p)
+			if f.inLine = i < 0; f.inLine {
 				break
 			}
-			f.inLine, end = false, end+i+1
+			end += i + 1
 			continue
 		}
 		if err := f.pass(p[:end]); err != nil {

@@ -84,7 +84,7 @@ func Run(ctx context.Context, opts Options) (int, error) {
 	flushCtx, stopFlush := context.WithCancel(ctx)
 	defer stopFlush()
 	go r.flushOthers(flushCtx)
-	end, stopped := r.runProgram()
+	end, stopped := r.runProgram() //nolint:contextcheck // only the reporter's context may stop the program
 	r.finish(ctx, end, stopped)
 	stopFlush()
 	<-r.flushed
