@@ -136,7 +136,7 @@ func (c *Client) Track(ctx context.Context, launch LaunchRequest, work func(cont
 			_ = finish()
 		}
 	}()
-	workErr := work(r.Context(), r)
+	workErr := work(r.Context(), r) //nolint:contextcheck // it is ctx, and ends with the task
 	panicked = false
 	switch {
 	case workErr == nil:
