@@ -233,7 +233,7 @@ func checkSuccess(route route, request *http.Request, response *http.Response, t
 
 func isList(operationID string) bool {
 	return strings.HasPrefix(operationID, "getTaskStatusList") || strings.HasPrefix(operationID, "getPendingTask") ||
-		operationID == "listTasks"
+		strings.HasPrefix(operationID, "listTasks")
 }
 
 func isCounted(rawQuery string) bool {
@@ -255,7 +255,7 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeStintTask(text, Launched)
 	case "getTask":
 		return DecodeStintTask(text, WithHistory)
-	case "cancelTask", "waitTask":
+	case "cancelTask", "waitForTask":
 		return DecodeStintTask(text, Plain)
 	case "reportTask":
 		return DecodeReportAnswer(text)
