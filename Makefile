@@ -1,0 +1,70 @@
+# Targets with a ## comment are listed by `make help`.
+
+GO       ?= go
+# Tools are built from the module proxy at these versions, into bin/tools.
+TOOLS    := $(CURDIR)/bin/tools
+GOLANGCI_VERSION := v2.15.0
+LISTEN   ?= 127.0.0.1:8080
+OPS      ?= 127.0.0.1:8081
+FUZZTIME ?= 20s
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/stint
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/stint ./cmd/stint
+
+.PHONY: run
+run: build ## serve on .stint/ and run an example as a tracked task (LISTEN=, OPS=)
+	@scripts/run.sh $(LISTEN) $(OPS)
+
+# The race detector needs cgo, the program does not.
+.PHONY: test
+test: ## run all tests
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./...
+
+.PHONY: test-quick
+test-quick: ## run the tests without the race detector and without crash tests
+	$(GO) test -short ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser (FUZZTIME=)
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## measure store and handlers at 10 thousand and 1 million tasks
+	$(GO) test -run '^$$' -bench . -benchtime 2s -timeout 60m ./bench
+
+.PHONY: bench-once
+bench-once: ## run every benchmark once, small, so that they cannot rot
+	$(GO) test -run '^$$' -bench . -benchtime 1x -short ./...
+
+.PHONY: fmt
+fmt: $(TOOLS)/golangci-lint ## format the code
+	$(TOOLS)/golangci-lint fmt
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## check style, imports and the rules between packages
+	$(TOOLS)/golangci-lint run
+	$(TOOLS)/golangci-lint fmt --diff
+
+.PHONY: tidy
+tidy: ## check that go.mod names what is used
+	$(GO) mod tidy -diff
+
+.PHONY: check
+check: tidy lint build test bench-once ## all that must hold before a change lands
+
+.PHONY: clean
+clean: ## remove what was built (not .stint/)
+	rm -rf bin
+
+$(TOOLS)/golangci-lint: Makefile
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@touch $@
