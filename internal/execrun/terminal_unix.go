@@ -23,21 +23,17 @@ type terminal struct {
 	atStart bool
 }
 
-// openTerminal is nil where there is no controlling terminal, or where stint is a background
-// job, which must not take it. The program gets it at once only where its output goes to a
-// terminal too: in "stint exec -- list | less" the terminal is the pager's until the program
-// asks to read from it.
+// openTerminal is nil where there is no controlling terminal. The program gets it at once
+// only where stint is in the foreground and the output goes to a terminal too: in
+// "stint exec -- list | less" the terminal is the pager's until the program asks to read
+// from it, and a background job has to be brought to the foreground first.
 func openTerminal(stdin io.Reader, stdout, stderr io.Writer) *terminal {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return nil
 	}
 	t := &terminal{tty: tty, group: unix.Getpgrp()}
-	if t.foreground() != t.group {
-		_ = tty.Close()
-		return nil
-	}
-	t.atStart = isTerminal(stdin) && isTerminal(stdout) && isTerminal(stderr)
+	t.atStart = t.foreground() == t.group && isTerminal(stdin) && isTerminal(stdout) && isTerminal(stderr)
 	return t
 }
 
