@@ -3,6 +3,7 @@ package apptest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -109,7 +110,8 @@ func Send(tb testing.TB, addr string, r Request) Answer {
 
 func exchange(tb testing.TB, addr string, r Request) (Answer, error) {
 	tb.Helper()
-	conn, err := (&net.Dialer{}).DialContext(tb.Context(), "tcp", addr)
+	// Clean-ups send requests too, when the context of their test is over.
+	conn, err := (&net.Dialer{}).DialContext(context.WithoutCancel(tb.Context()), "tcp", addr)
 	if err != nil {
 		return Answer{}, fmt.Errorf("connect: %w", err)
 	}

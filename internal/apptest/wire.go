@@ -64,8 +64,8 @@ func DecodeDefinitions(data []byte) error {
 }
 
 // DecodeError says what in data breaks the contract of an error body with an
-// HTTP status. Only an error about a report may, and a refused one must, say
-// why in "refused".
+// HTTP status. Only an error about a report may, and a 409 must, say why in
+// "refused".
 func DecodeError(data []byte, status int, report bool) error {
 	if status == 401 {
 		return decode(data, anObject(map[string]member{"error": {check: someText}}))
@@ -86,7 +86,8 @@ func DecodeError(data []byte, status int, report bool) error {
 		members["refused"] = member{check: oneOf("stale", "late", "duplicate")}
 		members["stop"] = member{check: isTrue, optional: true}
 		if status == 403 {
-			members["refused"] = member{check: oneOf("token")}
+			// A 403 may have other reasons than the report's token.
+			members["refused"] = member{check: oneOf("token"), optional: true}
 			delete(members, "stop")
 		}
 	}
