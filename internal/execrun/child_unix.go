@@ -55,6 +55,11 @@ func startFailure(program string, err error) outcome {
 	case errors.Is(err, syscall.ENOEXEC):
 		hint = " (a script needs a first line like #!/bin/sh)"
 	}
+	var lookup *exec.Error
+	if errors.As(err, &lookup) {
+		// It would name the program a second time.
+		err = lookup.Err
+	}
 	return outcome{code: code, startErr: fmt.Errorf("%s could not be started: %w%s", program, err, hint)}
 }
 
