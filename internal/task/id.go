@@ -38,7 +38,7 @@ func ParseID(s string) (ID, bool) {
 	if len(s) != 32 {
 		return "", false
 	}
-	s = strings.ToLower(s)
+	s = LowerASCII(s)
 	for _, c := range []byte(s) {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return "", false

@@ -3,7 +3,6 @@ package task
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 )
 
 // Kind is the sort of work. The filter word "type" means it; the body's "type"
@@ -59,12 +58,12 @@ type Catalog struct {
 func NewCatalog(more ...Definition) *Catalog {
 	c := &Catalog{byName: map[string]int{}}
 	for _, d := range append(builtIn(), more...) {
-		if _, known := c.byName[strings.ToLower(string(d.Kind))]; known {
+		if _, known := c.byName[LowerASCII(string(d.Kind))]; known {
 			continue
 		}
 		c.ordered = append(c.ordered, d)
-		c.byName[strings.ToLower(string(d.Kind))] = len(c.ordered) - 1
-		name := strings.ToLower(d.DisplayName)
+		c.byName[LowerASCII(string(d.Kind))] = len(c.ordered) - 1
+		name := LowerASCII(d.DisplayName)
 		if _, taken := c.byName[name]; !taken {
 			c.byName[name] = len(c.ordered) - 1
 		}
@@ -79,7 +78,7 @@ func (c *Catalog) Definitions() []Definition {
 
 // Lookup finds a definition by kind or display name; case does not matter.
 func (c *Catalog) Lookup(name string) (Definition, bool) {
-	i, ok := c.byName[strings.ToLower(name)]
+	i, ok := c.byName[LowerASCII(name)]
 	if !ok {
 		return Definition{}, false
 	}

@@ -1,0 +1,251 @@
+package query
+
+import (
+	"fmt"
+	"strings"
+
+	"stint/internal/task"
+)
+
+// Field is what an expression compares, whatever word the filter used for it.
+type Field string
+
+// The fields of a task. The filter word "type" stands for FieldKind, FieldType
+// or both.
+const (
+	FieldID       Field = "id"
+	FieldSource   Field = "sourceId"
+	FieldStatus   Field = "completionStatus"
+	FieldKind     Field = "kind"
+	FieldType     Field = "type" // the body's type
+	FieldLauncher Field = "launcher"
+	FieldCreated  Field = "created"
+)
+
+// Expr is a condition on an element: And, Or, Not, Compare or Null. A nil Expr
+// holds for all. String returns the canonical filter text.
+type Expr interface {
+	fmt.Stringer
+	sealed()
+}
+
+// And holds where all terms do.
+type And struct{ Terms []Expr }
+
+// Or holds where at least one term does.
+type Or struct{ Terms []Expr }
+
+// Not holds where its term does not.
+type Not struct{ Term Expr }
+
+// Compare holds where the field is not null and equals one of the values, ASCII
+// case ignored. Values of FieldStatus, FieldKind, FieldType and FieldID are
+// canonical; one of FieldID that cannot be an id equals nothing.
+type Compare struct {
+	Field  Field
+	Values []string
+}
+
+// Null holds where the field is null.
+type Null struct{ Field Field }
+
+func (And) sealed()     {}
+func (Or) sealed()      {}
+func (Not) sealed()     {}
+func (Compare) sealed() {}
+func (Null) sealed()    {}
+
+// Values gives the value of a field of one element; false is null.
+type Values func(Field) (string, bool)
+
+// Match tells whether an element is one that the expression selects. Stores must
+// select the same.
+func Match(e Expr, v Values) bool {
+	switch e := e.(type) {
+	case And:
+		for _, term := range e.Terms {
+			if !Match(term, v) {
+				return false
+			}
+		}
+		return true
+	case Or:
+		for _, term := range e.Terms {
+			if Match(term, v) {
+				return true
+			}
+		}
+		return false
+	case Not:
+		return !Match(e.Term, v)
+	case Compare:
+		value, ok := v(e.Field)
+		return ok && e.holds(value)
+	case Null:
+		_, ok := v(e.Field)
+		return !ok
+	}
+	return true
+}
+
+func (e Compare) holds(value string) bool {
+	for _, want := range e.Values {
+		if task.EqualFoldASCII(value, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// TaskValues gives the fields of a task.
+func TaskValues(t *task.Task) Values {
+	return func(f Field) (string, bool) {
+		switch f {
+		case FieldID:
+			return string(t.ID), true
+		case FieldSource:
+			return t.SourceID, t.SourceID != ""
+		case FieldStatus:
+			return string(t.Status), t.Status != task.InProgress
+		case FieldKind:
+			return string(t.Kind), true
+		case FieldType:
+			return string(t.Type), true
+		case FieldLauncher:
+			return t.Launcher, true
+		case FieldCreated:
+			return task.FormatTime(t.Created), true
+		}
+		return "", false
+	}
+}
+
+// String returns the filter text of e. Where e is what ParseFilter made, or
+// could have made, the text parses back to an expression equal to e.
+func (e And) String() string { return text(e) }
+
+// String is described at And.
+func (e Or) String() string { return text(e) }
+
+// String is described at And.
+func (e Not) String() string { return text(e) }
+
+// String is described at And.
+func (e Compare) String() string { return text(e) }
+
+// String is described at And.
+func (e Null) String() string { return text(e) }
+
+// The strengths with which operators bind; a term of a weaker one needs
+// parentheses.
+const (
+	bindOr = iota
+	bindAnd
+	bindNot
+	bindComparison
+)
+
+func text(e Expr) string {
+	var b strings.Builder
+	write(&b, e, bindOr)
+	return b.String()
+}
+
+// write appends e where only what binds at least as strongly as outer can stand
+// without parentheses.
+func write(b *strings.Builder, e Expr, outer int) {
+	switch e := e.(type) {
+	case And:
+		writeTerms(b, e.Terms, " and ", bindAnd, outer)
+	case Or:
+		// One list that a word of two meanings was resolved to is one list again:
+		// parentheses would make the text nest deeper than what was parsed.
+		if merged, ok := mergeLists(e); ok {
+			writeCompare(b, merged)
+			return
+		}
+		writeTerms(b, e.Terms, " or ", bindOr, outer)
+	case Not:
+		b.WriteString("not ")
+		write(b, e.Term, bindNot)
+	case Compare:
+		writeCompare(b, e)
+	case Null:
+		b.WriteString(word(e.Field) + " isnull")
+	}
+}
+
+func writeTerms(b *strings.Builder, terms []Expr, connective string, binds, outer int) {
+	if len(terms) == 1 {
+		write(b, terms[0], outer)
+		return
+	}
+	if binds < outer || len(terms) == 0 {
+		b.WriteByte('(')
+		defer b.WriteByte(')')
+	}
+	for i, term := range terms {
+		if i > 0 {
+			b.WriteString(connective)
+		}
+		// A term that is itself such a chain keeps its own parentheses.
+		write(b, term, binds+1)
+	}
+}
+
+func writeCompare(b *strings.Builder, e Compare) {
+	b.WriteString(word(e.Field))
+	if len(e.Values) == 1 {
+		b.WriteString(" eq ")
+		writeQuoted(b, e.Values[0])
+		return
+	}
+	b.WriteString(" in (")
+	for i, v := range e.Values {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		writeQuoted(b, v)
+	}
+	b.WriteByte(')')
+}
+
+func writeQuoted(b *strings.Builder, s string) {
+	b.WriteByte('"')
+	for {
+		i := strings.IndexAny(s, `"\`)
+		if i < 0 {
+			break
+		}
+		b.WriteString(s[:i])
+		b.WriteByte('\\')
+		b.WriteByte(s[i])
+		s = s[i+1:]
+	}
+	b.WriteString(s)
+	b.WriteByte('"')
+}
+
+// mergeLists puts the two comparisons that one list of "type" values was
+// resolved to back into one.
+func mergeLists(e Or) (Compare, bool) {
+	if len(e.Terms) != 2 {
+		return Compare{}, false
+	}
+	kinds, ok := e.Terms[0].(Compare)
+	types, ok2 := e.Terms[1].(Compare)
+	if !ok || !ok2 || kinds.Field != FieldKind || types.Field != FieldType ||
+		len(kinds.Values) == 0 || len(types.Values) == 0 || len(kinds.Values)+len(types.Values) > MaxListValues {
+		return Compare{}, false
+	}
+	all := append(append(make([]string, 0, len(kinds.Values)+len(types.Values)), kinds.Values...), types.Values...)
+	return Compare{Field: FieldKind, Values: all}, true
+}
+
+// word returns the filter word for a field.
+func word(f Field) string {
+	if f == FieldKind {
+		return string(FieldType)
+	}
+	return string(f)
+}
