@@ -40,7 +40,7 @@ func CompletionStatuses() []CompletionStatus {
 // ParseCompletionStatus reads one of the five statuses in any ASCII case.
 func ParseCompletionStatus(s string) (CompletionStatus, bool) {
 	for _, c := range CompletionStatuses() {
-		if strings.EqualFold(s, string(c)) && len(s) == len(c) {
+		if EqualFoldASCII(s, string(c)) {
 			return c, true
 		}
 	}
