@@ -30,6 +30,13 @@ type LaunchRequest struct {
 	IdempotencyKey string `json:"-"`
 }
 
+// UnmarshalJSON keeps numbers as they were written: the server knows a repeated launch by its
+// very text.
+func (l *LaunchRequest) UnmarshalJSON(text []byte) error {
+	type plain LaunchRequest
+	return unmarshalExact(text, (*plain)(l))
+}
+
 // Launched is a launched task and what reporting to it takes.
 type Launched struct {
 	Task

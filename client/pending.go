@@ -1,8 +1,18 @@
 package client
 
-// maxReport is about how much message text goes into one report: escaped it stays below the
-// server's bound of 1 MiB.
-const maxReport = 160 << 10
+import "unicode/utf8"
+
+const (
+	// maxReport is about how much message text goes into one report: escaped it stays below
+	// the server's bound of 1 MiB.
+	maxReport = 160 << 10
+	// maxReportMessages is below the server's bound of 250.
+	maxReportMessages = 200
+	// maxMessageText is the longest text of a message, in bytes.
+	maxMessageText = 120 << 10
+	// maxAttributeNames bounds the attributes that wait for a report.
+	maxAttributeNames = 1000
+)
 
 // pending is what is still to be reported. What is set twice is reported once.
 type pending struct {
@@ -18,10 +28,7 @@ func (p *pending) empty() bool {
 }
 
 func (p *pending) setProgress(text string) {
-	text = cleanText(text)
-	if len(text) > maxProgress {
-		text = cleanText(text[:maxProgress-3]) + "…"
-	}
+	text = shorten(cleanText(text), maxProgress)
 	p.progress = &text
 }
 
@@ -30,11 +37,29 @@ func (p *pending) setPercent(percent int) {
 	p.percent = &percent
 }
 
-func (p *pending) setAttribute(name string, value any) {
+// setAttribute says whether there was room for it.
+func (p *pending) setAttribute(name string, value any) bool {
 	if p.attributes == nil {
 		p.attributes = map[string]any{}
 	}
-	p.attributes[cleanText(name)] = cleanValue(value)
+	name = cleanText(name)
+	if _, known := p.attributes[name]; !known && len(p.attributes) >= maxAttributeNames {
+		return false
+	}
+	p.attributes[name] = cleanValue(value)
+	return true
+}
+
+// shorten cuts text to a number of bytes, between characters.
+func shorten(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	end := limit - len("…")
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
 
 // take moves out what fits into one report; the rest stays. The report carries final only
@@ -45,7 +70,7 @@ func (p *pending) take(final CompletionStatus) Report {
 		Attributes: p.attributes, Returns: p.returns,
 	}
 	size, n := 0, 0
-	for n < len(p.messages) {
+	for n < min(len(p.messages), maxReportMessages) {
 		size += len(p.messages[n].Text) + 100
 		if n > 0 && size > maxReport {
 			break

@@ -55,3 +55,38 @@ func TestPendingSplitsLongReports(t *testing.T) {
 		t.Fatalf("%d reports with %d messages", reports, messages)
 	}
 }
+
+// A launch that was stored and read again has the very same body: the server compares.
+func TestStoredLaunchIsTheSame(t *testing.T) {
+	t.Parallel()
+	var first LaunchRequest
+	if err := json.Unmarshal([]byte(`{"type":"T","arguments":{"n":1.50,"big":12345678901234567890,"t":"<&>"},"attributes":{"e":1e3}}`), &first); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := json.MarshalIndent(Delivery{Launch: &first, Reports: []Report{{Attributes: map[string]any{"n": json.Number("1.50")}}}}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read Delivery
+	if err := json.Unmarshal(stored, &read); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := json.Marshal(first)
+	got, _ := json.Marshal(read.Launch)
+	if string(got) != string(want) || read.Reports[0].Attributes["n"] != json.Number("1.50") {
+		t.Fatalf("got %s, want %s", got, want)
+	}
+}
+
+func TestShorten(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		in    string
+		limit int
+		want  string
+	}{{"abc", 3, "abc"}, {"abcdef", 5, "ab…"}, {"aäää", 6, "aä…"}, {"aäää", 7, "aäää"}} {
+		if got := shorten(c.in, c.limit); got != c.want {
+			t.Errorf("shorten(%q, %d) = %q, want %q", c.in, c.limit, got, c.want)
+		}
+	}
+}

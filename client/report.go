@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -13,6 +15,15 @@ type ReportMessage struct {
 	Key        string      `json:"key,omitempty"`
 	Text       string      `json:"text"`
 	Parameters []any       `json:"parameters,omitempty"`
+}
+
+// clean makes a message what the server takes.
+func (m ReportMessage) clean() ReportMessage {
+	m.Text, m.Key = shorten(cleanText(m.Text), maxMessageText), cleanText(m.Key)
+	if m.Parameters != nil {
+		m.Parameters, _ = cleanValue(m.Parameters).([]any)
+	}
+	return m
 }
 
 // Report is what a program tells about its task. Only the attempt is required: a report of
@@ -33,6 +44,20 @@ type Report struct {
 	Returns []Return `json:"returns,omitempty"`
 	// CompletionStatus ends the task.
 	CompletionStatus CompletionStatus `json:"completionStatus,omitempty"`
+}
+
+// UnmarshalJSON keeps numbers as they were written.
+func (r *Report) UnmarshalJSON(text []byte) error {
+	type plain Report
+	return unmarshalExact(text, (*plain)(r))
+}
+
+// unmarshalExact decodes JSON with numbers as json.Number, so that encoding it again makes the
+// same text.
+func unmarshalExact(text []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	return decoder.Decode(into)
 }
 
 // ReportResult is the server's answer to a report.

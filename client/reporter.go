@@ -38,8 +38,8 @@ type ReporterOptions struct {
 	// MaxRetry is the longest time between two tries while the server is away, 5 seconds if
 	// zero.
 	MaxRetry time.Duration
-	// MaxMessages bounds the messages of the task, 1000 if zero. Later ones are counted, and
-	// the count is a last message.
+	// MaxMessages bounds the messages of the task, 1000 if zero, so that a program that never
+	// stops complaining costs no memory. What is over is counted, and the count is a message.
 	MaxMessages int
 }
 
@@ -182,10 +182,7 @@ func (r *Reporter) Percent(percent int) {
 
 // Message adds a message to the task.
 func (r *Reporter) Message(m ReportMessage) {
-	m.Text, m.Key = cleanText(m.Text), cleanText(m.Key)
-	for i := range m.Parameters {
-		m.Parameters[i] = cleanValue(m.Parameters[i])
-	}
+	m = m.clean()
 	r.add(func(p *pending) {
 		if r.messages >= r.opts.MaxMessages {
 			r.dropped++
@@ -207,7 +204,11 @@ func (r *Reporter) Error(text string) { r.Message(ReportMessage{Type: MessageErr
 
 // Attribute sets an attribute of the task to a JSON value.
 func (r *Reporter) Attribute(name string, value any) {
-	r.add(func(p *pending) { p.setAttribute(name, value) })
+	r.add(func(p *pending) {
+		if !p.setAttribute(name, value) {
+			r.dropped++
+		}
+	})
 }
 
 // Returns says which attributes the task answers with.
@@ -232,16 +233,19 @@ func (r *Reporter) poke() {
 	}
 }
 
-// Complete ends the task and waits until everything is reported, or ctx is done; the reporter
-// has stopped when it returns. An error that matches ErrUnreachable or a done context means
-// that [Reporter.Undelivered] holds what is left.
-func (r *Reporter) Complete(ctx context.Context, status CompletionStatus) error {
+// Complete ends the task with last messages, which are kept whatever MaxMessages says, and
+// waits until everything is reported or ctx is done; the reporter has stopped when it
+// returns. After an error [Reporter.Undelivered] holds what is left to tell, if anything.
+func (r *Reporter) Complete(ctx context.Context, status CompletionStatus, last ...ReportMessage) error {
 	r.mu.Lock()
 	if r.final == "" {
 		r.final = status
+		for _, m := range last {
+			r.pending.messages = append(r.pending.messages, m.clean())
+		}
 		if r.dropped > 0 {
 			r.pending.messages = append(r.pending.messages, ReportMessage{
-				Type: MessageWarn, Text: fmt.Sprintf("%d more messages were not kept.", r.dropped),
+				Type: MessageWarn, Text: fmt.Sprintf("%d more messages or attributes were not kept.", r.dropped),
 			})
 		}
 	}

@@ -139,9 +139,7 @@ func (t *Task) Raw() json.RawMessage { return t.raw }
 func (t *Task) UnmarshalJSON(text []byte) error {
 	type plain Task
 	var p plain
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(&p); err != nil {
+	if err := unmarshalExact(text, &p); err != nil {
 		return err
 	}
 	p.raw = bytes.Clone(text)

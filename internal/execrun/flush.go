@@ -107,7 +107,7 @@ func (e *entry) toDeliver(now time.Time) *client.Delivery {
 			Sequence:         1,
 			CompletionStatus: client.TempError,
 			Attributes:       map[string]any{attributeStarted: timeText(e.Started)},
-			Messages: []client.ReportMessage{{Type: client.MessageError, Text: fmt.Sprintf(
+			Messages: []client.ReportMessage{{Type: client.MessageError, Key: keyUnknown, Text: fmt.Sprintf(
 				"%s was started at %s. How it ended is not known: stint exec was killed or the machine went down.",
 				e.Program, timeText(e.Started))}},
 		}}
@@ -129,6 +129,6 @@ func (e *entry) toDeliver(now time.Time) *client.Delivery {
 	}
 	last := &d.Reports[len(d.Reports)-1]
 	last.Messages = append(append([]client.ReportMessage(nil), last.Messages...),
-		client.ReportMessage{Type: client.MessageInfo, Text: text + "."})
+		client.ReportMessage{Type: client.MessageInfo, Key: keyLate, Text: text + "."})
 	return &d
 }

@@ -25,6 +25,14 @@ const (
 	groupPoll      = 20 * time.Millisecond
 )
 
+// Keys of the messages that stint exec itself adds.
+const (
+	keyFailed  = "exec_failed"
+	keyStopped = "exec_stopped"
+	keyLate    = "exec_delivered_late"
+	keyUnknown = "exec_end_unknown"
+)
+
 // Options are what a run needs. All but Stdin are required.
 type Options struct {
 	Client *client.Client
@@ -277,19 +285,21 @@ func (r *run) finish(ctx context.Context, end outcome, stopped bool) {
 	r.reporter.Attribute(attributeStarted, timeText(r.started))
 	r.reporter.Attribute(attributeFinished, timeText(finished))
 	status := end.completion(r.complained.Load())
+	var last []client.ReportMessage
 	switch {
 	case stopped:
 		status = client.Terminated
-		r.reporter.Info("Stopped on request. " + end.text(r.program))
+		last = append(last, client.ReportMessage{Type: client.MessageInfo, Key: keyStopped, Text: "Stopped on request. " + end.text(r.program)})
 	case end.failed():
 		tail := ""
 		if r.tail != nil {
 			tail = r.tail.String()
 		}
-		r.reporter.Error(end.message(r.program, tail))
+		last = append(last, client.ReportMessage{Type: client.MessageError, Key: keyFailed, Text: end.message(r.program, tail)})
 	}
 	if _, launched := r.reporter.Identity(); launched && r.late {
-		r.reporter.Info(fmt.Sprintf("Delivered late: the server could not be reached when the program started at %s.", timeText(r.started)))
+		last = append(last, client.ReportMessage{Type: client.MessageInfo, Key: keyLate, Text: fmt.Sprintf(
+			"Delivered late: the server could not be reached when the program started at %s.", timeText(r.started))})
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.DeliverTimeout)
 	defer cancel()
@@ -302,7 +312,7 @@ func (r *run) finish(ctx context.Context, end outcome, stopped bool) {
 		case <-done:
 		}
 	}()
-	r.settle(r.reporter.Complete(ctx, status), finished)
+	r.settle(r.reporter.Complete(ctx, status, last...), finished)
 	if _, launched := r.reporter.Identity(); launched {
 		// Earlier runs may use what is left of the time.
 		select {
