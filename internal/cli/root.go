@@ -89,8 +89,11 @@ func Run(ctx context.Context, args []string, stdio Stdio, environ []string) int 
 // commands lists every command, each made in its own file.
 func commands(s *session) []*cobra.Command {
 	return []*cobra.Command{
+		newServeCommand(s),
 		newTaskCommand(s),
 		newExecCommand(s),
+		newImportCommand(s),
+		newExportCommand(s),
 		newVersionCommand(s),
 	}
 }

@@ -6,9 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
-	"strconv"
 	"time"
 
 	"stint/internal/audit"
@@ -68,38 +66,29 @@ func (s *Tasks) VisibleSince() time.Time {
 	return task.Millis(s.now()).Add(-s.visibility)
 }
 
-// Launched is the answer to a launch.
-type Launched struct {
-	Task task.Task
-	// ReportToken lets its holder report for this task, and nothing else.
-	ReportToken string
-	// Replayed is set where an earlier launch with the same key made the task.
-	Replayed bool
-}
-
 // Launch makes a queued task. With a key, the repeat of a launch gets the first
 // one's task; another launch with the same key is refused with Conflict.
-func (s *Tasks) Launch(ctx context.Context, l task.Launch, key task.IdempotencyKey, from audit.Origin) (Launched, error) {
+func (s *Tasks) Launch(ctx context.Context, l task.Launch, key task.IdempotencyKey, from audit.Origin) (task.Launched, error) {
 	now := s.now()
 	id, err := task.NewID(now, rand.Reader)
 	if err != nil {
-		return Launched{}, fmt.Errorf("launch: %w", err)
+		return task.Launched{}, fmt.Errorf("launch: %w", err)
 	}
 	c, err := task.NewTask(id, l, from.Actor, now)
 	if err != nil {
-		return Launched{}, err
+		return task.Launched{}, err
 	}
 	after, err := c.Task.MarshalWire()
 	if err != nil {
-		return Launched{}, fmt.Errorf("launch: %w", err)
+		return task.Launched{}, fmt.Errorf("launch: %w", err)
 	}
 	t, created, err := s.store.Create(ctx, c, key, audit.Entry{
 		At: c.Task.Created, Origin: from, Action: audit.Launch, Object: string(id), After: after,
 	})
 	if err != nil {
-		return Launched{}, err
+		return task.Launched{}, err
 	}
-	return Launched{Task: t, ReportToken: s.reportToken(t.ID), Replayed: !created}, nil
+	return task.Launched{Task: t, ReportToken: s.reportToken(t.ID), Replayed: !created}, nil
 }
 
 // reportToken returns the token of a task: made from its id, so that the repeat
@@ -206,16 +195,4 @@ func withEntry(before task.Task, c task.Change, entry audit.Entry) (audit.Change
 		return audit.Change{}, err
 	}
 	return audit.Change{Change: c, Entry: &entry}, nil
-}
-
-// Fingerprint returns what tells one launch from another for an idempotency
-// key.
-func Fingerprint(parts ...[]byte) []byte {
-	h := sha256.New()
-	for _, p := range parts {
-		// The length keeps two parts from running into one another.
-		h.Write([]byte(strconv.Itoa(len(p)) + ":"))
-		h.Write(p)
-	}
-	return []byte(hex.EncodeToString(h.Sum(nil)))
 }

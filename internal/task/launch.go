@@ -96,3 +96,12 @@ func or(s, other string) string {
 	}
 	return s
 }
+
+// Launched is the answer to a launch.
+type Launched struct {
+	Task Task
+	// ReportToken lets its holder report for this task, and nothing else.
+	ReportToken string
+	// Replayed is set where an earlier launch with the same key made the task.
+	Replayed bool
+}

@@ -2,6 +2,7 @@ package task
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -214,4 +215,70 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// Validate checks a whole task from outside: an import. The error is an Error
+// that names the member.
+func (t *Task) Validate() error {
+	switch {
+	case t.Type != Quartz && t.Type != QPOC && t.Type != QueuedTask:
+		return Errorf(IllegalValue, "type", "%q is not allowed: QUARTZ, QPOC or QUEUED_TASK", t.Type)
+	case t.UniqueName == "":
+		return Errorf(Missing, "uniqueName", "is required")
+	case t.Launcher == "":
+		return Errorf(Missing, "launcher", "is required")
+	case t.Created.IsZero():
+		return Errorf(Missing, "created", "is required")
+	case t.Completed.IsZero() != (t.Status == InProgress):
+		return Errorf(Missing, "completed", "completed and completionStatus are set together or null together")
+	case !t.Launched.IsZero() && t.Launched.Before(t.Created):
+		return Errorf(IllegalValue, "launched", "%s is before created, %s", FormatTime(t.Launched), FormatTime(t.Created))
+	case t.PercentComplete < 0 || t.PercentComplete > 100:
+		return Errorf(IllegalValue, "percentComplete", "%d is not allowed: 0 to 100", t.PercentComplete)
+	case len(t.Returns) > maxReturns:
+		return Errorf(IllegalValue, "returns", "%d are too many: at most %d", len(t.Returns), maxReturns)
+	}
+	for _, at := range []time.Time{t.Created, t.Modified, t.Launched, t.Completed} {
+		if !at.IsZero() && (at.Year() < 1970 || at.Year() > 9999) {
+			return Errorf(IllegalValue, "", "%s is not a time from 1970 to 9999", FormatTime(at))
+		}
+	}
+	if t.Target != nil {
+		if err := t.Target.validate(); err != nil {
+			return err
+		}
+	}
+	if err := t.Definition.validate(); err != nil {
+		return err
+	}
+	for i := range t.Messages {
+		if err := t.Messages[i].Validate("messages/" + strconv.Itoa(i)); err != nil {
+			return err
+		}
+	}
+	for i, r := range t.Returns {
+		if r.Name == "" || r.AttributeName == "" {
+			return Errorf(Missing, "returns/"+strconv.Itoa(i), "name and attributeName are required")
+		}
+	}
+	return firstError(
+		checkText("uniqueName", t.UniqueName, maxName),
+		checkText("description", t.Description, maxText),
+		checkText("launcher", t.Launcher, maxLauncher),
+		checkText("sourceId", t.SourceID, maxName),
+		checkAttributes("attributes", t.Attributes),
+	)
+}
+
+func (s *Summary) validate() error {
+	if s == nil {
+		return nil
+	}
+	if s.ID == "" || s.UniqueName == "" {
+		return Errorf(Missing, "taskDefinitionSummary", "id and uniqueName are required")
+	}
+	if len(s.Arguments) == 0 || s.Arguments[0] != '{' {
+		return Errorf(IllegalValue, "taskDefinitionSummary.arguments", "an object is expected")
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -144,4 +145,21 @@ func formatOptional(t time.Time) *string {
 	}
 	s := FormatTime(t)
 	return &s
+}
+
+// ParseTime reads a date-time as people and scripts write it: RFC 3339 with any
+// number of decimals and any offset; also a space instead of T, +0000 or +00
+// instead of +00:00, and no zone, which is UTC. It is cut to the millisecond.
+// Source: contract, section 6.
+func ParseTime(s string) (time.Time, bool) {
+	s = strings.ToUpper(s)
+	if len(s) > 10 && s[10] == ' ' {
+		s = s[:10] + "T" + s[11:]
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return Millis(t), true
+		}
+	}
+	return time.Time{}, false
 }

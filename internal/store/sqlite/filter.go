@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"stint/internal/query"
-	"stint/internal/store/tally"
 	"stint/internal/task"
 )
 
@@ -63,10 +62,10 @@ func parameters(e query.Compare) []any {
 	var values []any
 	seen := map[string]bool{}
 	for _, v := range e.Values {
-		if seen[tally.Fold(v)] {
+		if seen[task.LowerASCII(v)] {
 			continue
 		}
-		seen[tally.Fold(v)] = true
+		seen[task.LowerASCII(v)] = true
 		if e.Field == query.FieldID {
 			if b := blob(task.ID(v)); b != nil {
 				values = append(values, b)

@@ -8,6 +8,7 @@ import (
 
 	"stint/internal/query"
 	"stint/internal/store/tally"
+	"stint/internal/task"
 )
 
 // maxBranches is how many index ranges a list is merged from; above it, one
@@ -120,7 +121,7 @@ func (p *planner) compare(e query.Compare) (*plan, error) {
 	}
 	names := make([]string, len(values))
 	for i, v := range values {
-		names[i] = tally.Fold(v.(string))
+		names[i] = task.LowerASCII(v.(string))
 	}
 	n, err := p.estimate(dimension, names)
 	return &plan{

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 
 	"stint/internal/audit"
@@ -239,4 +238,3 @@ func sinceMillis(t time.Time) int64 {
 	}
 	return t.UnixMilli()
 }
-

@@ -12,11 +12,7 @@
 // that counts and rows never disagree.
 package tally
 
-import (
-	"strings"
-
-	"stint/internal/task"
-)
+import "stint/internal/task"
 
 // Dimension is one way of counting. The numbers are stored; they never change.
 type Dimension int
@@ -78,7 +74,7 @@ func (d Deltas) Merge(other Deltas) {
 
 func (d Deltas) count(t *task.Task, dim Dimension, value string, n int64) {
 	created := t.Created.UnixMilli()
-	value = Fold(value)
+	value = task.LowerASCII(value)
 	for level := range Levels {
 		d.bump(Key{Dimension: dim, Value: value, Level: level, Bucket: Bucket(created, level)}, n)
 	}
@@ -88,16 +84,6 @@ func (d Deltas) bump(k Key, n int64) {
 	if d[k] += n; d[k] == 0 {
 		delete(d, k)
 	}
-}
-
-// Fold lower-cases ASCII letters and nothing else: how values are compared.
-func Fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + ('a' - 'A')
-		}
-		return r
-	}, s)
 }
 
 // Range is a run of spans of one level: From <= bucket < To.

@@ -1,0 +1,196 @@
+// Package app wires the program together: it is the only place that knows which
+// store, engine and API make a server.
+//
+// It owns construction, start and stop. A setup that fails half-way is undone;
+// a stop refuses new requests, lets those under way finish, and then closes the
+// store.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"stint/internal/config"
+	"stint/internal/engine"
+	"stint/internal/httpapi"
+	"stint/internal/store/sqlite"
+	"stint/internal/task"
+)
+
+// Timeouts of the HTTP servers. The official client opens connections on which
+// it sends nothing, and repeats a write whose connection breaks: headers must
+// come soon, idle connections are closed late.
+const (
+	headerTimeout = 10 * time.Second
+	writeTimeout  = time.Minute
+	idleTimeout   = 10 * time.Minute
+)
+
+// App is one running server. New makes it, Start begins it, Stop ends it.
+type App struct {
+	cfg   config.Config
+	log   *slog.Logger
+	store *sqlite.Store
+	tasks *engine.Tasks
+
+	api, ops       *http.Server
+	apiNet, opsNet net.Listener
+	loops          []interface {
+		Start(ctx context.Context)
+		Stop()
+	}
+
+	draining atomic.Bool
+	failed   chan error
+	stop     sync.Once
+	stopErr  error
+}
+
+// New opens the database and the listeners of valid settings. Nothing is served
+// before Start.
+func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() time.Time) (_ *App, err error) {
+	a := &App{cfg: cfg, log: log, failed: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			a.closeAll()
+		}
+	}()
+	if a.store, err = sqlite.Open(ctx, sqlite.Options{Path: cfg.DB}); err != nil {
+		return nil, err
+	}
+	a.tasks, err = engine.NewTasks(ctx, engine.Options{Store: a.store, Now: now, Visibility: time.Duration(cfg.Visibility)})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := httpapi.New(httpapi.Options{
+		Store: a.store, Tasks: a.tasks, Catalog: task.NewCatalog(), Log: log, Now: now,
+		Draining: a.draining.Load, LoopbackOnly: cfg.InsecureNoAuth,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the API: %w", err)
+	}
+	var lc net.ListenConfig
+	if a.apiNet, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	if a.opsNet, err = lc.Listen(ctx, "tcp", cfg.OpsListen); err != nil {
+		return nil, fmt.Errorf("--ops-listen: %w", err)
+	}
+	a.api, a.ops = a.server(handler), a.server(a.opsHandler())
+	a.loops = append(a.loops,
+		engine.NewLiveness(a.tasks, log), engine.NewRetention(a.tasks, time.Duration(cfg.Retention), log))
+	return a, nil
+}
+
+func (a *App) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// URL returns the address of the API, with the port that was really taken.
+func (a *App) URL() string { return "http://" + a.apiNet.Addr().String() }
+
+// OpsURL returns the address of the operations endpoints.
+func (a *App) OpsURL() string { return "http://" + a.opsNet.Addr().String() }
+
+// Start serves until Stop. It returns at once.
+func (a *App) Start(ctx context.Context) {
+	for _, l := range a.loops {
+		l.Start(ctx)
+	}
+	for _, s := range []struct {
+		server *http.Server
+		net    net.Listener
+	}{{a.api, a.apiNet}, {a.ops, a.opsNet}} {
+		go func() {
+			if err := s.server.Serve(s.net); !errors.Is(err, http.ErrServerClosed) {
+				a.failed <- err
+			}
+		}()
+	}
+	a.log.InfoContext(ctx, "serving", slog.String("url", a.URL()), slog.String("ops_url", a.OpsURL()), slog.String("db", a.cfg.DB))
+}
+
+// Run serves until ctx ends, then stops. It is nil after an orderly stop.
+func (a *App) Run(ctx context.Context) error {
+	// The loops outlive ctx: they are stopped in their turn.
+	a.Start(context.WithoutCancel(ctx))
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-a.failed:
+	}
+	return errors.Join(failure, a.Stop())
+}
+
+// Stop refuses new requests, waits for those under way (no longer than the
+// shutdown timeout), and closes the store. It is safe to call more than once.
+func (a *App) Stop() error {
+	a.stop.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.cfg.ShutdownTimeout))
+		defer cancel()
+		a.log.InfoContext(ctx, "stopping")
+		a.draining.Store(true)
+		a.tasks.Close()
+		if err := a.api.Shutdown(ctx); err != nil {
+			a.log.WarnContext(ctx, "some requests were still under way at the end of the shutdown timeout")
+		}
+		for _, l := range a.loops {
+			l.Stop()
+		}
+		_ = a.ops.Shutdown(ctx)
+		a.stopErr = a.closeAll()
+		a.log.InfoContext(ctx, "stopped")
+	})
+	return a.stopErr
+}
+
+func (a *App) closeAll() error {
+	for _, s := range []*http.Server{a.api, a.ops} {
+		if s != nil {
+			_ = s.Close()
+		}
+	}
+	for _, l := range []net.Listener{a.apiNet, a.opsNet} {
+		if l != nil {
+			_ = l.Close() // closed already where a server had it
+		}
+	}
+	if a.store == nil {
+		return nil
+	}
+	return a.store.Close()
+}
+
+// opsHandler serves what operators and their probes ask.
+func (a *App) opsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if a.draining.Load() {
+			http.Error(w, "shutting down", http.StatusServiceUnavailable)
+			return
+		}
+		if err := a.store.Ping(r.Context()); err != nil {
+			http.Error(w, "the database cannot be read", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ready\n"))
+	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}

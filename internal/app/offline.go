@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"stint/internal/audit"
+	"stint/internal/store/sqlite"
+	"stint/internal/task"
+	"stint/internal/transfer"
+)
+
+// ImportOptions say what to import.
+type ImportOptions struct {
+	DB      string
+	In      io.Reader
+	Name    string // of the file, for the audit
+	Replace bool
+	Actor   string
+	Now     func() time.Time
+	// Hash returns the hash of what has been read, for the audit.
+	Hash func() string
+}
+
+// Import loads the tasks of a file into a database that no server uses: all of
+// them, or none.
+func Import(ctx context.Context, o ImportOptions) (_ task.ImportResult, err error) {
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: o.DB})
+	if err != nil {
+		return task.ImportResult{}, err
+	}
+	defer store.Close() //nolint:errcheck // what was imported is on disk already
+	now := task.Millis(o.Now())
+	return store.Import(ctx, transfer.Read(o.In, task.NewCatalog()), o.Replace, now, func(r task.ImportResult) audit.Entry {
+		after, merr := json.Marshal(map[string]any{
+			"file": o.Name, "sha256": o.Hash(), "added": r.Added, "unchanged": r.Unchanged, "replaced": r.Replaced,
+		})
+		if merr != nil {
+			after = nil
+		}
+		return audit.Entry{
+			At: now, Origin: audit.Origin{Actor: o.Actor, Agent: "stint import"}, Action: audit.Import, Object: o.Name, After: after,
+		}
+	})
+}
+
+// Export writes all tasks of a database, oldest first, and returns how many.
+func Export(ctx context.Context, db string, out io.Writer) (int, error) {
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: db, ReadOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	defer store.Close() //nolint:errcheck // nothing was written
+	n := 0
+	err = store.Export(ctx, func(row task.Row) error {
+		n++
+		return transfer.Write(out, row)
+	})
+	if err != nil {
+		return n, fmt.Errorf("export: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"stint/internal/app"
+	"stint/internal/config"
+)
+
+func newServeCommand(s *session) *cobra.Command {
+	cfg := config.Default()
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API on a database file",
+		Long: "Serve the API on a database file. Every flag can be set in the environment too: STINT_DB for --db, and so on;\n" +
+			"a flag is stronger.",
+		Example: "  stint serve --db stint.db --insecure-no-auth",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flagsFromEnv(s, cmd.Flags()); err != nil {
+				return err
+			}
+			if err := cfg.Validate(); err != nil {
+				return fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+			}
+			log := newLogger(s.Err, cfg.LogFormat, cfg.LogLevel)
+			a, err := app.New(cmd.Context(), cfg, log, s.now)
+			if err != nil {
+				return err
+			}
+			return a.Run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.DB, "db", cfg.DB, "path of the database file; made where it does not exist")
+	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address of the API")
+	f.StringVar(&cfg.OpsListen, "ops-listen", cfg.OpsListen, "address of /healthz, /readyz and /debug/pprof")
+	f.Var(&cfg.Visibility, "visibility", "how long a task is shown after it was created; 0: for ever")
+	f.Var(&cfg.Retention, "retention", "how long a task is kept after it was created; 0: for ever")
+	f.Var(&cfg.ShutdownTimeout, "shutdown-timeout", "how long a shutdown waits for requests under way")
+	f.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
+	f.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug (every request), info, warn or error")
+	f.BoolVar(&cfg.InsecureNoAuth, "insecure-no-auth", false, "serve without tokens, on loopback only")
+	return cmd
+}
+
+// flagsFromEnv sets the flags that were not given from STINT_… variables.
+func flagsFromEnv(s *session, flags *pflag.FlagSet) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "STINT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, set := s.env[name]
+		if f.Changed || !set || value == "" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	})
+	return errors.Join(errs...)
+}
+
+func newLogger(w io.Writer, format, level string) *slog.Logger {
+	var l slog.Level
+	// Validate has checked the names.
+	_ = l.UnmarshalText([]byte(level))
+	options := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,135 @@
+// Package config holds the settings of a server.
+//
+// It owns their names, defaults and rules. It does not read flags, files or the
+// environment (package cli does) and it is imported by cli and app alone.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config are the settings of a server.
+type Config struct {
+	// DB is the path of the database file.
+	DB string
+	// Listen and OpsListen are the addresses of the API and of the operations
+	// endpoints.
+	Listen, OpsListen string
+	// Visibility is how long a task is shown after it was created; Retention is
+	// how long it is kept. 0 is for ever.
+	Visibility, Retention Duration
+	// ShutdownTimeout is how long a shutdown waits for requests under way.
+	ShutdownTimeout Duration
+	LogFormat       string // text or json
+	LogLevel        string // debug, info, warn or error
+	// InsecureNoAuth serves without tokens; only on loopback.
+	InsecureNoAuth bool
+}
+
+const day = 24 * time.Hour
+
+// Default returns the settings of a server that is told nothing.
+func Default() Config {
+	return Config{
+		DB: "stint.db", Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081",
+		Visibility: Duration(90 * day), Retention: Duration(90 * day), ShutdownTimeout: Duration(30 * time.Second),
+		LogFormat: "text", LogLevel: "info",
+	}
+}
+
+// Validate returns everything that is wrong with the settings, at once.
+func (c *Config) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.DB != "", "--db is empty: the path of the database file")
+	check(!strings.Contains(c.DB, "://"), "--db %q is a URL: this version keeps its database in a file; give its path", c.DB)
+	check(c.Visibility >= 0, "--visibility %s is negative", c.Visibility)
+	check(c.Retention >= 0, "--retention %s is negative", c.Retention)
+	check(c.Retention == 0 || c.Visibility != 0 && c.Retention >= c.Visibility,
+		"--retention %s is shorter than --visibility %s: what is shown must be kept", c.Retention, c.Visibility)
+	check(c.ShutdownTimeout > 0, "--shutdown-timeout %s is not positive", c.ShutdownTimeout)
+	check(c.LogFormat == "text" || c.LogFormat == "json", "--log-format %q is not allowed: text or json", c.LogFormat)
+	check(c.LogLevel == "debug" || c.LogLevel == "info" || c.LogLevel == "warn" || c.LogLevel == "error",
+		"--log-level %q is not allowed: debug, info, warn or error", c.LogLevel)
+	for _, a := range []struct{ flag, address string }{{"--listen", c.Listen}, {"--ops-listen", c.OpsListen}} {
+		_, port, err := net.SplitHostPort(a.address)
+		check(err == nil && port != "", "%s %q is not an address: HOST:PORT, like 127.0.0.1:8080", a.flag, a.address)
+	}
+	check(c.InsecureNoAuth, "this version has no authentication yet; --insecure-no-auth serves without it, on loopback only")
+	if c.InsecureNoAuth {
+		check(IsLoopback(c.Listen), "--insecure-no-auth serves on loopback only: --listen %q is not 127.0.0.1, [::1] or localhost", c.Listen)
+	}
+	return errors.Join(errs...)
+}
+
+// IsLoopback reports whether a host, or an address with a port, can be reached
+// from this machine alone.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = strings.Trim(address, "[]")
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// Duration is a time.Duration that may be written in days.
+type Duration time.Duration
+
+// ParseDuration reads "90d", "36h", "1d12h", "0" and whatever time.ParseDuration
+// reads.
+func ParseDuration(s string) (time.Duration, error) {
+	days, rest, found := strings.Cut(s, "d")
+	if !found {
+		days, rest = "0", s
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration: like 90d, 36h or 30s", s)
+	}
+	var d time.Duration
+	if rest != "" {
+		if d, err = time.ParseDuration(rest); err != nil {
+			return 0, fmt.Errorf("%q is not a duration: like 90d, 36h or 30s", s)
+		}
+	}
+	const mostDays = 100 * 365
+	if n > mostDays || d > mostDays*day {
+		return 0, fmt.Errorf("%q is longer than 100 years; 0 is for ever", s)
+	}
+	return time.Duration(n)*day + d, nil
+}
+
+// Set reads a flag's value.
+func (d *Duration) Set(s string) error {
+	parsed, err := ParseDuration(s)
+	if err != nil {
+		return err
+	}
+	*d = Duration(parsed)
+	return nil
+}
+
+// String writes whole days as days.
+func (d Duration) String() string {
+	if t := time.Duration(d); t >= day && t%day == 0 {
+		return strconv.FormatInt(int64(t/day), 10) + "d"
+	}
+	return time.Duration(d).String()
+}
+
+// Type names the type in help texts.
+func (d Duration) Type() string { return "duration" }

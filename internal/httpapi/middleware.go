@@ -1,0 +1,177 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"stint/internal/audit"
+	"stint/internal/task"
+)
+
+type contextKey int
+
+const requestIDKey contextKey = iota
+
+// requestID returns the id under which a request is known to its client and in
+// the log.
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey).(string)
+	return id
+}
+
+// observe gives a request its id, logs it, and keeps a panic from taking more
+// than its own request down.
+func (a *api) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := a.now()
+		given := r.Header.Get("X-Request-Id")
+		id := given
+		if !is32Hex(given) {
+			id = newRequestID()
+		}
+		ctx := context.WithValue(r.Context(), requestIDKey, id)
+		r = r.WithContext(ctx)
+		w.Header().Set("X-Request-Id", id)
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			fault := recover()
+			if fault == http.ErrAbortHandler { //nolint:errorlint // the sentinel that net/http compares so
+				panic(fault)
+			}
+			if fault != nil {
+				a.log.ErrorContext(ctx, "panic", slog.String("request_id", id), slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))
+				if rec.status == 0 {
+					a.writeError(rec, r, &task.Error{Kind: task.Internal})
+				}
+			}
+			attrs := []slog.Attr{
+				slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Duration("duration", a.now().Sub(start)),
+				slog.String("remote", r.RemoteAddr),
+			}
+			if given != "" && given != id {
+				attrs = append(attrs, slog.String("client_request_id", given[:min(len(given), 128)]))
+			}
+			a.log.LogAttrs(ctx, level(r.Method, rec.status), "request", attrs...)
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// level keeps what changes nothing and went well out of the ordinary log.
+func level(method string, status int) slog.Level {
+	if status < http.StatusBadRequest && (method == http.MethodGet || method == http.MethodHead) {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// admit refuses what arrives while the server shuts down, and what a page of
+// another site makes a browser send.
+func (a *api) admit(next http.Handler) http.Handler {
+	return a.adapt(func(w http.ResponseWriter, r *http.Request) error {
+		if a.draining() {
+			w.Header().Set("Connection", "close")
+			return &task.Error{Kind: task.Unavailable, Msg: "the server is shutting down", RetryAfter: time.Second}
+		}
+		if a.loopbackOnly && !isLoopbackHost(r.Host) {
+			return task.Errorf(task.Forbidden, "Host", "%q is not this machine's loopback; without tokens nothing else is served", r.Host)
+		}
+		if err := a.crossOrigin.Check(r); err != nil {
+			return &task.Error{Kind: task.Forbidden, Field: "Origin", Msg: "a browser sent this from another site", Err: err}
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+func isLoopbackHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	if host == "" || strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// plainPath makes one path of its spellings with a trailing slash or doubled
+// leading ones, and answers what the router would redirect: a redirect turns a
+// PATCH into a GET.
+func (a *api) plainPath(next http.Handler) http.Handler {
+	return a.adapt(func(w http.ResponseWriter, r *http.Request) error {
+		escaped := "/" + strings.Trim(r.URL.EscapedPath(), "/")
+		if escaped != "/" && path.Clean(escaped) != escaped {
+			return unknownPath(r.URL.Path)
+		}
+		plain, err := url.PathUnescape(escaped)
+		if err != nil {
+			return unknownPath(r.URL.Path)
+		}
+		if plain != r.URL.Path || r.URL.RawPath != "" {
+			u := *r.URL
+			u.Path, u.RawPath = plain, escaped
+			copied := *r
+			copied.URL = &u
+			r = &copied
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+// origin says who asks.
+func origin(r *http.Request) audit.Origin {
+	return audit.Origin{
+		Actor: "anonymous", Address: r.RemoteAddr, Agent: r.UserAgent(), RequestID: requestID(r.Context()),
+	}
+}
+
+func is32Hex(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == 32
+}
+
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}

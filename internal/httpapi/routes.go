@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+
+	"stint/internal/task"
+)
+
+// Route is one method of one path.
+type Route struct {
+	Method      string
+	Path        string // as http.ServeMux patterns and OpenAPI write it
+	OperationID string
+}
+
+type handlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+type endpoint struct {
+	Route
+	handle handlerFunc
+}
+
+// endpoints is the only list of routes. HEAD goes wherever GET does.
+func (a *api) endpoints() []endpoint {
+	var all []endpoint
+	add := func(method, path, operation string, h handlerFunc) {
+		all = append(all, endpoint{Route{method, path, operation}, h})
+	}
+	for _, s := range spellings() {
+		add(http.MethodGet, s.path, "getTaskStatusList"+s.suffix, a.listStatuses)
+		add(http.MethodGet, s.path+"/{id}", "getTaskStatus"+s.suffix, a.getStatus)
+		add(http.MethodPatch, s.path+"/{id}", "updateTaskStatus"+s.suffix, a.patchStatus)
+		if s.pending {
+			add(http.MethodGet, s.path+"/pending-tasks", "getPendingTasks"+s.suffix, a.listPending)
+		}
+	}
+	add(http.MethodGet, "/stint/v1/tasks", "listTasks", a.listTasks)
+	add(http.MethodPost, "/stint/v1/tasks", "launchTask", a.launchTask)
+	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", a.getTask)
+	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", a.reportTask)
+	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", a.cancelTask)
+	add(http.MethodGet, "/stint/v1/tasks/{id}/wait", "waitForTask", a.waitForTask)
+	add(http.MethodGet, "/stint/v1/definitions", "listDefinitions", a.listDefinitions)
+	return all
+}
+
+// spelling is one of the paths under which the original has had the task
+// statuses. All behave alike.
+type spelling struct {
+	path, suffix string
+	pending      bool // has pending-tasks
+}
+
+func spellings() []spelling {
+	return []spelling{
+		{"/task-status/v1", "V1", false},
+		{"/beta/task-status", "Beta", true},
+		{"/v2024/task-status", "V2024", true},
+		{"/v2025/task-status", "V2025", true},
+		{"/v2026/task-status", "V2026", false},
+	}
+}
+
+// Routes lists what the API serves, for tests and documents.
+func Routes() []Route {
+	var routes []Route
+	for _, e := range (&api{}).endpoints() {
+		routes = append(routes, e.Route)
+	}
+	return routes
+}
+
+// mux builds the router: a path of its own for each resource, so that an
+// unknown method gets our 405 and not the router's.
+func (a *api) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	byPath := map[string]map[string]handlerFunc{}
+	for _, e := range a.endpoints() {
+		if byPath[e.Path] == nil {
+			byPath[e.Path] = map[string]handlerFunc{}
+		}
+		byPath[e.Path][e.Method] = e.handle
+		if e.Method == http.MethodGet {
+			byPath[e.Path][http.MethodHead] = e.handle
+		}
+	}
+	for path, methods := range byPath {
+		mux.Handle(path, a.resource(methods))
+	}
+	mux.Handle("/", a.adapt(func(_ http.ResponseWriter, r *http.Request) error { return unknownPath(r.URL.Path) }))
+	return mux
+}
+
+// resource dispatches on the method.
+func (a *api) resource(methods map[string]handlerFunc) http.Handler {
+	var allowed []string
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete} {
+		if methods[m] != nil {
+			allowed = append(allowed, m)
+		}
+	}
+	allow := strings.Join(allowed, ", ")
+	return a.adapt(func(w http.ResponseWriter, r *http.Request) error {
+		h := methods[r.Method]
+		if h == nil {
+			err := task.Errorf(task.MethodNotAllowed, "", "%s is not allowed here: %s", r.Method, allow)
+			err.Allow = allow
+			return err
+		}
+		if !acceptsJSON(r.Header.Values("Accept")) {
+			return task.Errorf(task.NotAcceptable, "Accept", "%q excludes application/json, the only form there is",
+				strings.Join(r.Header.Values("Accept"), ", "))
+		}
+		return h(w, r)
+	})
+}
+
+// adapt turns a handler that returns an error into one that answers with it.
+func (a *api) adapt(h handlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			a.writeError(w, r, err)
+		}
+	})
+}
+
+// unknownPath names the right path to those who typed one that never existed.
+func unknownPath(path string) error {
+	for _, never := range []string{"/v3/task-status", "/latest/task-status"} {
+		if rest, ok := strings.CutPrefix(path, never); ok {
+			return task.Errorf(task.NotFound, "", "%s never existed; the path is /task-status/v1%s", never, rest)
+		}
+	}
+	return task.Errorf(task.NotFound, "", "there is nothing at %q", path)
+}

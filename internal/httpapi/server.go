@@ -1,0 +1,90 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+
+	"stint/internal/audit"
+	"stint/internal/query"
+	"stint/internal/task"
+)
+
+// Store is what the API reads by itself. Errors are *task.Error.
+type Store interface {
+	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
+	// List returns a page, and the total where the page asks for it (else -1).
+	List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error)
+	// History is oldest first.
+	History(ctx context.Context, id task.ID) ([]task.Event, error)
+}
+
+// Tasks are the operations on tasks. Errors are *task.Error.
+type Tasks interface {
+	// VisibleSince is the time after which a task must have been created to be
+	// shown now.
+	VisibleSince() time.Time
+	Launch(ctx context.Context, l task.Launch, key task.IdempotencyKey, from audit.Origin) (task.Launched, error)
+	Report(ctx context.Context, id task.ID, token string, r task.Report) (task.Task, error)
+	Cancel(ctx context.Context, id task.ID, reason string, from audit.Origin) (task.Task, error)
+	// Clear calls decide inside the transaction, perhaps more than once.
+	Clear(ctx context.Context, id task.ID, decide func(task.Task) (*task.Clear, error), words string, from audit.Origin) (task.Task, error)
+	// Wait returns when the task is complete or ctx ends, with the task as it is.
+	Wait(ctx context.Context, id task.ID) (task.Row, error)
+}
+
+// Options are what the API is built from.
+type Options struct {
+	Store   Store
+	Tasks   Tasks
+	Catalog *task.Catalog
+	Log     *slog.Logger
+	Now     func() time.Time
+	// Draining reports that the server is shutting down: what comes in new is
+	// answered with 503.
+	Draining func() bool
+	// LoopbackOnly refuses requests for another host than this machine's
+	// loopback: without tokens nothing else keeps a page in a browser out whose
+	// name was made to point here.
+	LoopbackOnly bool
+}
+
+type api struct {
+	store    Store
+	tasks    Tasks
+	catalog  *task.Catalog
+	table    *query.Table
+	log      *slog.Logger
+	now      func() time.Time
+	draining func() bool
+
+	loopbackOnly bool
+	crossOrigin  *http.CrossOriginProtection
+}
+
+// minCompressed is the least body that is worth compressing.
+const minCompressed = 1400
+
+// gzipTag ends the entity tag of a compressed answer.
+const gzipTag = "-gzip"
+
+// New returns the handler of the whole API.
+func New(o Options) (http.Handler, error) {
+	a := &api{
+		store: o.Store, tasks: o.Tasks, catalog: o.Catalog, table: query.Tasks(o.Catalog),
+		log: o.Log, now: o.Now, draining: o.Draining,
+		loopbackOnly: o.LoopbackOnly, crossOrigin: http.NewCrossOriginProtection(),
+	}
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.SuffixETag(gzipTag))
+	if err != nil {
+		return nil, err
+	}
+	var h http.Handler = a.mux()
+	h = a.plainPath(h)
+	h = compress(h)
+	h = a.admit(h)
+	return a.observe(h), nil
+}

@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"stint/internal/query"
+	"stint/internal/task"
+)
+
+// listStatuses serves the list of task statuses, exactly as narrow as the
+// original's.
+func (a *api) listStatuses(w http.ResponseWriter, r *http.Request) error {
+	page, err := a.table.ParsePage(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	return a.writePage(w, r, page, func(row task.Row) ([]byte, error) { return row.Wire, nil })
+}
+
+// listPending serves the deprecated list of tasks in progress.
+func (a *api) listPending(w http.ResponseWriter, r *http.Request) error {
+	page, err := a.table.ParsePage(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	var pending query.Expr = query.Null{Field: query.FieldStatus}
+	if page.Filter != nil {
+		pending = query.And{Terms: []query.Expr{pending, page.Filter}}
+	}
+	page.Filter = pending
+	// The day on which the older API versions were superseded by v1 (RFC 9745).
+	w.Header().Set("Deprecation", "@1767225600")
+	w.Header().Set("Link", `</task-status/v1?filters=completionStatus%20isnull>; rel="successor-version"`)
+	return a.writePage(w, r, page, func(row task.Row) ([]byte, error) { return row.Wire, nil })
+}
+
+// writePage answers with a JSON array of the page's rows.
+func (a *api) writePage(w http.ResponseWriter, r *http.Request, page query.Page, render func(task.Row) ([]byte, error)) error {
+	rows, total, err := a.store.List(r.Context(), page, a.tasks.VisibleSince())
+	if err != nil {
+		return err
+	}
+	if page.Count {
+		w.Header().Set("X-Total-Count", strconv.FormatInt(total, 10))
+	}
+	size := 2
+	for _, row := range rows {
+		size += len(row.Wire) + 1
+	}
+	var buf bytes.Buffer
+	buf.Grow(size)
+	buf.WriteByte('[')
+	for i, row := range rows {
+		if i > 0 {
+			buf.WriteByte(',')
+		}
+		body, err := render(row)
+		if err != nil {
+			return err
+		}
+		buf.Write(body)
+	}
+	buf.WriteByte(']')
+	writeJSON(w, http.StatusOK, buf.Bytes())
+	return nil
+}
+
+// getStatus serves one task status with its entity tag.
+func (a *api) getStatus(w http.ResponseWriter, r *http.Request) error {
+	id, err := taskID(r)
+	if err != nil {
+		return err
+	}
+	row, err := a.store.Get(r.Context(), id, a.tasks.VisibleSince())
+	if err != nil {
+		return err
+	}
+	tag := etag(row.Wire)
+	w.Header().Set("ETag", tag)
+	if given := r.Header.Values("If-None-Match"); len(given) > 0 && matches(given, tag, true) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	writeJSON(w, http.StatusOK, row.Wire)
+	return nil
+}
+
+// patchStatus clears a task by JSON Patch.
+func (a *api) patchStatus(w http.ResponseWriter, r *http.Request) error {
+	id, err := taskID(r)
+	if err != nil {
+		return err
+	}
+	body, err := a.readBody(w, r, maxPatch, "application/json-patch+json", "application/json")
+	if err != nil {
+		return err
+	}
+	patch, err := parsePatch(body)
+	if err != nil {
+		return err
+	}
+	why, err := reason(r)
+	if err != nil {
+		return err
+	}
+	ifMatch := r.Header.Values("If-Match")
+	t, err := a.tasks.Clear(r.Context(), id, func(t task.Task) (*task.Clear, error) {
+		wire, err := t.MarshalWire()
+		if err != nil {
+			return nil, err
+		}
+		if len(ifMatch) > 0 && !matches(ifMatch, etag(wire), false) {
+			return nil, task.Errorf(task.PreconditionFailed, "If-Match", "the task is now %s", etag(wire))
+		}
+		clearing, err := patch.clear(&t, wire)
+		if clearing != nil {
+			clearing.Reason = why
+		}
+		return clearing, err
+	}, string(body), origin(r))
+	if err != nil {
+		return err
+	}
+	wire, err := t.MarshalWire()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", etag(wire))
+	writeJSON(w, http.StatusOK, wire)
+	return nil
+}
