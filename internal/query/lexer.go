@@ -27,10 +27,7 @@ type token struct {
 	at   int // the byte at which it begins
 }
 
-// is tells whether the token is this very word.
-func (t token) is(word string) bool { return t.kind == tokenWord && t.text == word }
-
-// isFold tells whether it is the word in any case.
+// isFold tells whether the token is the word, in any case.
 func (t token) isFold(word string) bool {
 	return t.kind == tokenWord && task.EqualFoldASCII(t.text, word)
 }

@@ -3,6 +3,7 @@ package query
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,7 +87,7 @@ func decode(rawQuery string, names ...string) (map[string]string, error) {
 		if err != nil {
 			return nil, undecodable(name, err)
 		}
-		if value == "" || !contains(names, name) {
+		if value == "" || !slices.Contains(names, name) {
 			continue
 		}
 		if err := checkText(name, value); err != nil {
@@ -98,15 +99,6 @@ func decode(rawQuery string, names ...string) (map[string]string, error) {
 		given[name] = value
 	}
 	return given, nil
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 func undecodable(name string, err error) error {
@@ -129,8 +121,9 @@ func named(name string) string {
 }
 
 func number(name, value string, most int) (int, error) {
+	// Unlike a signed one, this parser takes no sign.
 	n, err := strconv.ParseUint(value, 10, 31)
-	if err != nil || n > uint64(most) {
+	if err != nil || int(n) > most {
 		return 0, task.Errorf(task.IllegalValue, name, "%s is not allowed: a whole number from 0 to %d", shown(value), most)
 	}
 	return int(n), nil
@@ -144,24 +137,15 @@ func (t *Table) sorters(value string) ([]Sorter, error) {
 		if !t.sortable(s.Field) {
 			return nil, task.Errorf(task.IllegalValue, "sorters", "%s is not allowed: %s", shown(item), t.sortWords())
 		}
-		for _, before := range sorters {
-			if before.Field == s.Field {
-				return nil, task.Errorf(task.IllegalValue, "sorters", "%s is given more than once", shown(name))
-			}
+		if slices.ContainsFunc(sorters, func(before Sorter) bool { return before.Field == s.Field }) {
+			return nil, task.Errorf(task.IllegalValue, "sorters", "%s is given more than once: at most one of %s", shown(name), t.sortWords())
 		}
 		sorters = append(sorters, s)
 	}
 	return sorters, nil
 }
 
-func (t *Table) sortable(f Field) bool {
-	for _, s := range t.sorts {
-		if s == f {
-			return true
-		}
-	}
-	return false
-}
+func (t *Table) sortable(f Field) bool { return slices.Contains(t.sorts, f) }
 
 func (t *Table) sortWords() string {
 	words := make([]string, len(t.sorts))

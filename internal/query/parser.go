@@ -62,7 +62,7 @@ func (p *parser) parse() (Expr, error) {
 	case p.tok.kind == tokenClose:
 		return nil, p.syntax(p.tok.at, describe(p.tok), "closes nothing")
 	case p.tok.kind != tokenEnd:
-		return nil, p.expected("and, or or the end", "")
+		return nil, p.expected(`"and", "or" or the end`, "")
 	case p.fault != nil:
 		return nil, p.fault
 	}
@@ -189,7 +189,7 @@ func (p *parser) parenthesis() (Expr, error) {
 		return nil, p.syntax(opened.at, "the parenthesis that opens", "is not closed")
 	case tokenWord, tokenQuoted, tokenOpen, tokenComma:
 	}
-	return nil, p.expected(`and, or or ")"`, "")
+	return nil, p.expected(`"and", "or" or ")"`, "")
 }
 
 func (p *parser) primary() (Expr, error) {
@@ -219,7 +219,7 @@ func (p *parser) primary() (Expr, error) {
 		values, err = p.list(f)
 	case opIsNull:
 	case opEq, opNe, opCo, opSw, opGt, opGe, opLt, opLe, opPr:
-		values, err = p.single(f, op)
+		values, err = p.single(f)
 	}
 	if err != nil {
 		return nil, err
@@ -299,7 +299,7 @@ func (p *parser) allowed(name token, op operator, at int) *field {
 	return f
 }
 
-func (p *parser) single(f *field, op operator) ([]operand, error) {
+func (p *parser) single(f *field) ([]operand, error) {
 	if p.tok.kind == tokenOpen {
 		return nil, p.expected("one value", "a list needs in")
 	}
@@ -342,7 +342,7 @@ func (p *parser) list(f *field) ([]operand, error) {
 	}
 }
 
-// value reads a value and resolves it, unless there was a fault before.
+// value reads a value of a field.
 func (p *parser) value(f *field) (operand, error) {
 	tok := p.tok
 	bare := tok.kind == tokenWord
@@ -358,16 +358,21 @@ func (p *parser) value(f *field) (operand, error) {
 	if bare && p.tok.kind == tokenWord && !p.tok.isFold(wordAnd) && !p.tok.isFold(wordOr) {
 		return operand{}, p.syntax(p.tok.at, describe(p.tok), "follows a value; a value with spaces needs double quotes")
 	}
+	return p.resolve(f, tok), nil
+}
+
+// resolve tells what a value means. After a fault nobody will ask.
+func (p *parser) resolve(f *field, value token) operand {
 	if f == nil || p.fault != nil {
-		return operand{}, nil
+		return operand{}
 	}
-	if bare && tok.isFold(wordNull) {
-		p.refuse(task.IllegalValue, tok.at, shown(tok.text), "is not a value%s", f.insteadOfNull())
-		return operand{}, nil
+	if value.isFold(wordNull) {
+		p.refuse(task.IllegalValue, value.at, shown(value.text), "is not a value%s", f.insteadOfNull())
+		return operand{}
 	}
-	resolved, no := f.resolve(tok.text)
-	if no != nil {
-		p.refuse(task.IllegalValue, tok.at, shown(tok.text), "%s", no.Msg)
+	resolved, not := f.resolve(value.text)
+	if not != "" {
+		p.refuse(task.IllegalValue, value.at, shown(value.text), "%s", not)
 	}
-	return resolved, nil
+	return resolved
 }

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"strings"
 
 	"stint/internal/task"
@@ -22,16 +23,11 @@ type field struct {
 	word      string
 	columns   []Field // what it stands for; more than one where its values tell
 	operators []operator
-	// resolve reads one value. Its error is a text for people that says what is
-	// allowed.
-	resolve func(value string) (operand, *refusal)
+	// resolve reads one value. Where it is not one of the field, the second result
+	// says so, in words that follow the value.
+	resolve func(value string) (operand, string)
 	// hints say what to write instead of an operator that is not allowed.
 	hints map[operator]string
-}
-
-// refusal says why a value is not one of a field.
-type refusal struct {
-	Msg string // follows the value
 }
 
 // Tasks returns the table of /task-status/v1: exactly as narrow as the original.
@@ -107,12 +103,7 @@ func (t *Table) words() string {
 }
 
 func (f *field) allows(op operator) bool {
-	for _, allowed := range f.operators {
-		if allowed == op {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.operators, op)
 }
 
 func (f *field) allowed() string {
@@ -124,46 +115,45 @@ func (f *field) allowed() string {
 }
 
 // verbatim takes any value as it is.
-func verbatim(f Field) func(string) (operand, *refusal) {
-	return func(value string) (operand, *refusal) { return operand{f, value}, nil }
+func verbatim(f Field) func(string) (operand, string) {
+	return func(value string) (operand, string) { return operand{f, value}, "" }
 }
 
 // resolveID keeps what cannot be an id: it equals none, and the list is empty.
-func resolveID(value string) (operand, *refusal) {
+func resolveID(value string) (operand, string) {
 	if id, ok := task.ParseID(value); ok {
-		return operand{FieldID, string(id)}, nil
+		return operand{FieldID, string(id)}, ""
 	}
-	return operand{FieldID, task.LowerASCII(value)}, nil
+	return operand{FieldID, task.LowerASCII(value)}, ""
 }
 
-func resolveStatus(value string) (operand, *refusal) {
+func resolveStatus(value string) (operand, string) {
 	if s, ok := task.ParseCompletionStatus(value); ok {
-		return operand{FieldStatus, string(s)}, nil
+		return operand{FieldStatus, string(s)}, ""
 	}
 	hint := ""
 	if task.EqualFoldASCII(value, wordNull) || value == "" {
 		hint = "; for tasks in progress, write: completionStatus isnull"
 	}
-	return operand{}, &refusal{"is not a completion status: " + task.StatusList() + hint}
+	return operand{}, "is not a completion status: " + task.StatusList() + hint
 }
 
 // resolveType reads the word of two meanings: a kind, a definition's display
 // name, or the body's type.
-func resolveType(c *task.Catalog) func(string) (operand, *refusal) {
-	return func(value string) (operand, *refusal) {
+func resolveType(c *task.Catalog) func(string) (operand, string) {
+	return func(value string) (operand, string) {
 		if d, ok := c.Lookup(value); ok {
-			return operand{FieldKind, string(d.Kind)}, nil
+			return operand{FieldKind, string(d.Kind)}, ""
 		}
 		types := task.Types()
 		names := make([]string, len(types))
 		for i, t := range types {
 			if task.EqualFoldASCII(value, string(t)) {
-				return operand{FieldType, string(t)}, nil
+				return operand{FieldType, string(t)}, ""
 			}
 			names[i] = string(t)
 		}
-		return operand{}, &refusal{
-			"is not a known type: " + strings.Join(c.Kinds(), ", ") + "; or, as the body's type, " + strings.Join(names, ", "),
-		}
+		return operand{}, "is not a known type: " + strings.Join(c.Kinds(), ", ") +
+			"; or, as the body's type, " + strings.Join(names, ", ")
 	}
 }

@@ -1,0 +1,208 @@
+// Package querytest generates tasks and filters for property tests: of the
+// filter language, and of stores, which must select what query.Match accepts.
+//
+// It owns the choice of values that break things: nulls, mixed case, characters
+// that fold to ASCII in Unicode but not here, quotes, backslashes, the wild
+// cards and parameters of SQL, and equal times. It does not own any rule. All
+// that it generates is valid: tasks pass Task.Validate, filters parse back from
+// their text.
+package querytest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"stint/internal/query"
+	"stint/internal/task"
+)
+
+// Task generates a task. Two of them may have the same id; see Tasks.
+func Task() *rapid.Generator[task.Task] { return rapid.Custom(drawTask) }
+
+// Tasks generates tasks of different ids.
+func Tasks(least, most int) *rapid.Generator[[]task.Task] {
+	return rapid.SliceOfNDistinct(Task(), least, most, func(t task.Task) task.ID { return t.ID })
+}
+
+// Expr generates a filter that /task-status/v1 can be asked for. Most of its
+// values are those of the given tasks, in another case now and then, so that it
+// selects some and not all.
+func Expr(tasks ...task.Task) *rapid.Generator[query.Expr] {
+	return rapid.Custom(func(t *rapid.T) query.Expr { return drawExpr(t, tasks, 3) })
+}
+
+// Sort generates what /task-status/v1 can be sorted on.
+func Sort() *rapid.Generator[[]query.Sorter] {
+	return rapid.Custom(func(t *rapid.T) []query.Sorter {
+		return []query.Sorter{{Field: query.FieldCreated, Desc: rapid.Bool().Draw(t, "descending")}}
+	})
+}
+
+func drawTask(t *rapid.T) task.Task {
+	id := idGenerator().Draw(t, "id")
+	definition := rapid.SampledFrom(task.NewCatalog().Definitions()).Draw(t, "definition")
+	created := createdGenerator().Draw(t, "created")
+	made := task.Task{
+		ID: id, Type: rapid.SampledFrom(task.Types()).Draw(t, "type"), Kind: definition.Kind,
+		UniqueName: textGenerator().Draw(t, "unique name"), Launcher: textGenerator().Draw(t, "launcher"),
+		Created: created, Modified: created, Attempt: 1,
+	}
+	if rapid.Bool().Draw(t, "has a source") {
+		made.SourceID = textGenerator().Draw(t, "source")
+	}
+	if rapid.Bool().Draw(t, "has started") {
+		made.Launched = later(t, created)
+		made.Modified = made.Launched
+		made.PercentComplete = rapid.IntRange(0, 100).Draw(t, "percent")
+	}
+	if rapid.Bool().Draw(t, "is complete") {
+		made.Status = rapid.SampledFrom(task.CompletionStatuses()).Draw(t, "status")
+		made.Completed = later(t, made.Modified)
+		made.Modified = made.Completed
+	}
+	return made
+}
+
+func later(t *rapid.T, from time.Time) time.Time {
+	return from.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "ms later")) * time.Millisecond)
+}
+
+func idGenerator() *rapid.Generator[task.ID] {
+	return rapid.Custom(func(t *rapid.T) task.ID {
+		return task.ID(fmt.Sprintf("%016x%016x", rapid.Uint64().Draw(t, "high"), rapid.Uint64().Draw(t, "low")))
+	})
+}
+
+// createdGenerator prefers equal times, times a millisecond apart, and those
+// around powers of two, where spans of counting begin.
+func createdGenerator() *rapid.Generator[time.Time] {
+	base := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).UnixMilli() >> 30 << 30
+	return rapid.Map(rapid.SampledFrom([]int64{
+		base, base, base + 1, base - 1, base + 999, base + 1<<14 - 1, base + 1<<14, base + 1<<22 - 1, base + 1<<22,
+		base + 1<<30 - 1, base + 1<<30, base + 12345678, base - 87654321, 0, 1,
+	}), func(ms int64) time.Time { return time.UnixMilli(ms).UTC() })
+}
+
+// textGenerator generates texts of 1 to 256 characters, none of them U+0000.
+func textGenerator() *rapid.Generator[string] {
+	anything := rapid.Map(rapid.StringN(1, 12, -1), func(s string) string { return strings.ReplaceAll(s, "\x00", "0") })
+	// The pool comes twice, so that most texts meet another of their like.
+	return rapid.OneOf(rapid.SampledFrom(texts()), rapid.SampledFrom(texts()), anything)
+}
+
+// texts returns texts that something has gone wrong with, many of them equal to
+// another in the ASCII fold, or only in a wider one.
+func texts() []string {
+	return []string{
+		"System", "system", "SYSTEM", "sweep", "Sweep", "a", "A", "b", "null", "NULL", "and", "not", "0", "1", "true",
+		"Zoë O'Neil", "zoë o'neil", "ZOË O'NEIL", "é", "É", "e\u0301", "straße", "STRASSE", "ſystem", "K", "\u212a", "k", "İ", "i", "I", "ı",
+		"σ", "ς", "Σ", "Ǆ", "ǅ", "ǆ", "日本語", "😀", "\U0010ffff", "\ufeff", "\u200b", "\u00a0", "\ufffd",
+		`"`, `""`, `\`, `\\`, `\"`, `"\`, `svc "nightly"`, `SVC "Nightly"`, `back\slash`, `BACK\SLASH`, `a\`, `\n`, "'", "''", "`",
+		"%", "%%", "a%", "A%", "_", "a_", "a_c", "abc", "*", "a*", "?", "?1", "$1", ":a", "@a", "[a]", "^", "~", "{", "[", "Z", "z", "@", "\x7f",
+		" ", "  ", " a", "a ", "a b", "a\tb", "a\nb", "\r\n", ",", "a,b", "(", ")", "a)", ";", "--", "/*", "x' or 1=1 --", "#", "&", "+", "=",
+		"20f9290025cb3783768c9c8c4686078c", "20F9290025CB3783768C9C8C4686078C", "2c918085-74c1-1cc3-0174-c1cc30f30004",
+		strings.Repeat("x", 256), strings.Repeat("X", 256), strings.Repeat("é", 256),
+	}
+}
+
+func drawExpr(t *rapid.T, tasks []task.Task, depth int) query.Expr {
+	shapes := 6
+	if depth == 0 {
+		shapes = 3 // comparisons only
+	}
+	switch rapid.IntRange(0, shapes-1).Draw(t, "shape") {
+	case 1:
+		return query.Null{Field: query.FieldStatus}
+	case 2:
+		return drawTypes(t, tasks)
+	case 3:
+		return query.Not{Term: drawExpr(t, tasks, depth-1)}
+	case 4:
+		return query.And{Terms: drawTerms(t, tasks, depth-1)}
+	case 5:
+		return query.Or{Terms: drawTerms(t, tasks, depth-1)}
+	}
+	f := rapid.SampledFrom([]query.Field{
+		query.FieldID, query.FieldSource, query.FieldStatus, query.FieldKind, query.FieldType, query.FieldLauncher,
+	}).Draw(t, "field")
+	return drawCompare(t, tasks, f)
+}
+
+func drawTerms(t *rapid.T, tasks []task.Task, depth int) []query.Expr {
+	terms := make([]query.Expr, rapid.IntRange(2, 4).Draw(t, "terms"))
+	for i := range terms {
+		terms[i] = drawExpr(t, tasks, depth)
+	}
+	return terms
+}
+
+// drawTypes draws what a list of kinds and body types is resolved to.
+func drawTypes(t *rapid.T, tasks []task.Task) query.Expr {
+	return query.Or{Terms: []query.Expr{drawCompare(t, tasks, query.FieldKind), drawCompare(t, tasks, query.FieldType)}}
+}
+
+func drawCompare(t *rapid.T, tasks []task.Task, f query.Field) query.Compare {
+	most := 5
+	if rapid.IntRange(0, 9).Draw(t, "many") == 9 {
+		most = 60
+	}
+	values := rapid.SliceOfN(valueGenerator(tasks, f), 1, most).Draw(t, "values of "+string(f))
+	return query.Compare{Field: f, Values: values}
+}
+
+// valueGenerator generates canonical values of a field.
+func valueGenerator(tasks []task.Task, f query.Field) *rapid.Generator[string] {
+	var present []string
+	for i := range tasks {
+		if v, ok := query.TaskValues(&tasks[i])(f); ok {
+			present = append(present, v)
+		}
+	}
+	unknown := unknownGenerator(f)
+	if len(present) == 0 {
+		return unknown
+	}
+	known := rapid.SampledFrom(present)
+	if f == query.FieldSource || f == query.FieldLauncher {
+		known = rapid.OneOf(known, rapid.Map(known, swapCase))
+	}
+	return rapid.OneOf(known, known, unknown)
+}
+
+func unknownGenerator(f query.Field) *rapid.Generator[string] {
+	switch f {
+	case query.FieldStatus:
+		return rapid.Map(rapid.SampledFrom(task.CompletionStatuses()), asString)
+	case query.FieldKind:
+		return rapid.SampledFrom(task.NewCatalog().Kinds())
+	case query.FieldType:
+		return rapid.Map(rapid.SampledFrom(task.Types()), asString)
+	case query.FieldID:
+		return rapid.OneOf(rapid.Map(idGenerator(), asString), rapid.Map(textGenerator(), notID), rapid.Just(""))
+	case query.FieldSource, query.FieldLauncher, query.FieldCreated:
+	}
+	return rapid.OneOf(textGenerator(), rapid.Just(""))
+}
+
+func asString[T ~string](v T) string { return string(v) }
+
+// notID makes a text one that an id is compared with: as ParseFilter leaves it.
+func notID(s string) string {
+	if id, ok := task.ParseID(s); ok {
+		return string(id)
+	}
+	return task.LowerASCII(s)
+}
+
+func swapCase(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+			b[i] = c ^ 0x20
+		}
+	}
+	return string(b)
+}
