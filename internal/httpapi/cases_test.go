@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -68,7 +69,7 @@ func TestCases(t *testing.T) {
 // writes tells the cases that change tasks: those must not see each other.
 func (c testCase) writes() bool {
 	for _, step := range c.Steps {
-		if step.Request.Method == "PATCH" {
+		if step.Request.Method == http.MethodPatch {
 			return true
 		}
 	}
@@ -110,7 +111,7 @@ func (e expectation) compare(t *testing.T, r apptest.Request, answer apptest.Ans
 			wrong = append(wrong, fmt.Sprintf("header %s: %q, want none", name, got))
 		}
 	}
-	if r.Method == "HEAD" {
+	if r.Method == http.MethodHead {
 		return wrong
 	}
 	text := answer.Text(t)
@@ -233,11 +234,15 @@ func TestSubsetFindsWhatDiffers(t *testing.T) {
 // startWithTasks starts a server that holds the tasks of testdata/cases.
 func startWithTasks(t *testing.T) *apptest.Server {
 	t.Helper()
-	return apptest.Start(t, apptest.Options{Import: caseTasks(t, time.Now())})
+	return apptest.Start(t, apptest.Options{Import: caseTasks(t)})
 }
 
+// startOfTests is what "now" means in the tasks: one moment for all tests, an
+// hour of which the tasks near the edge of the visibility period can bear.
+var startOfTests = time.Now()
+
 // caseTasks returns the 76 tasks with their times filled in.
-func caseTasks(t *testing.T, now time.Time) []byte {
+func caseTasks(t *testing.T) []byte {
 	t.Helper()
 	data := readFile(t, "testdata/cases/tasks.ndjson")
 	if n := bytes.Count(bytes.TrimSpace(data), []byte("\n")) + 1; n != 76 {
@@ -248,7 +253,7 @@ func caseTasks(t *testing.T, now time.Time) []byte {
 		if err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
-		at := now.Add(-time.Duration(seconds) * time.Second)
+		at := startOfTests.Add(-time.Duration(seconds) * time.Second)
 		return []byte(at.UTC().Format(`"2006-01-02T15:04:05.000Z"`))
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -87,11 +86,11 @@ const large = "01936f2b8c4d7e21a1b2c3d4e5f60718"
 
 func startWithLargeTask(t *testing.T) *apptest.Server {
 	t.Helper()
-	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
+	now := startOfTests.UTC().Format("2006-01-02T15:04:05.000Z")
 	line := `{"id":"` + large + `","kind":"IDENTITY_REFRESH","sourceId":null,"type":"QUARTZ","uniqueName":"Large","description":"` +
 		strings.Repeat("a long text ", 300) + `","parentName":null,"launcher":"patcher","target":null,"created":"` + now + `","modified":"` + now +
 		`","launched":"` + now + `","completed":null,"completionStatus":null,"messages":[],"returns":[],"attributes":{},"progress":null,"percentComplete":40}`
-	return apptest.Start(t, apptest.Options{Import: append(caseTasks(t, time.Now()), line+"\n"...)})
+	return apptest.Start(t, apptest.Options{Import: append(caseTasks(t), line+"\n"...)})
 }
 
 func TestCompression(t *testing.T) {

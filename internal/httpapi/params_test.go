@@ -152,22 +152,16 @@ func TestFilterBounds(t *testing.T) {
 		"32 KiB of commas":       {strings.Repeat(",", most), "filters"},
 		"32 KiB of a letter":     {strings.Repeat("a", most), "filters"},
 		"32 KiB of and":          {strings.Repeat(`id eq "" and `, most/13-1) + `id eq "x"`, ""},
-		"32 KiB of spaces":       {strings.Repeat(" ", most), "-"},
-		"1 MiB of parentheses":   {strings.Repeat("(", 500<<10), "-"},
+		"a line of nearly 1 MiB": {strings.Repeat("(", 300<<10), "filters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			answer := get(t, server, "/task-status/v1?limit=1&filters="+url.QueryEscape(test.filter))
-			switch test.says {
-			case "":
+			if test.says == "" {
 				wantStatus(t, answer, 200)
-			case "-":
-				if answer.Status != 400 && answer.Status != 200 {
-					t.Errorf("status %d", answer.Status)
-				}
-			default:
-				wantError(t, answer, 400, "", "filters", test.says)
+				return
 			}
+			wantError(t, answer, 400, "", "filters", test.says)
 		})
 	}
 }

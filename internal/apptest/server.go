@@ -1,0 +1,131 @@
+package apptest
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"stint/internal/app"
+	"stint/internal/config"
+)
+
+// Options say how a Server is started. The zero value is an empty server with
+// the default settings.
+type Options struct {
+	// Import is loaded first, as the import command does: one task a line.
+	Import []byte
+	// Now is the server's clock; nil is the real one.
+	Now func() time.Time
+	// Configure changes the settings.
+	Configure func(*config.Config)
+	// Log takes the server's log; nil drops it.
+	Log slog.Handler
+}
+
+// Server is the program, running in the test's process on ports and a database
+// of its own.
+type Server struct {
+	App  *app.App
+	Addr string // host and port of the API
+	URL  string // base URL of the API
+	DB   string // path of the database file
+}
+
+// Start starts a server that lives as long as the test.
+func Start(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.DiscardHandler
+	}
+	cfg := config.Default()
+	cfg.DB = filepath.Join(tb.TempDir(), "stint.db")
+	cfg.Listen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.InsecureNoAuth = true
+	if o.Configure != nil {
+		o.Configure(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		tb.Fatalf("settings: %v", err)
+	}
+	if len(o.Import) > 0 {
+		importTasks(tb, cfg.DB, o)
+	}
+	// A server outlives the context of the test that started it: clean-ups speak
+	// to it.
+	ctx := context.WithoutCancel(tb.Context())
+	a, err := app.New(ctx, cfg, slog.New(o.Log), o.Now)
+	if err != nil {
+		tb.Fatalf("set up a server: %v", err)
+	}
+	a.Start(ctx)
+	tb.Cleanup(func() {
+		if err := a.Stop(); err != nil {
+			tb.Errorf("stop the server: %v", err)
+		}
+	})
+	return &Server{App: a, Addr: strings.TrimPrefix(a.URL(), "http://"), URL: a.URL(), DB: cfg.DB}
+}
+
+// Send sends a request to the server; see the function of that name.
+func (s *Server) Send(tb testing.TB, r Request) Answer {
+	tb.Helper()
+	return Send(tb, s.Addr, r)
+}
+
+// imported holds the databases that imports made, by what was imported: most
+// tests start from the same tasks.
+var imported struct {
+	sync.Mutex
+	files map[string][]byte
+}
+
+// importTasks puts a database that holds the tasks where the server will look
+// for it.
+func importTasks(tb testing.TB, db string, o Options) {
+	tb.Helper()
+	imported.Lock()
+	defer imported.Unlock()
+	file, known := imported.files[string(o.Import)]
+	if !known {
+		file = importOnce(tb, o)
+		if imported.files == nil {
+			imported.files = map[string][]byte{}
+		}
+		imported.files[string(o.Import)] = file
+	}
+	if err := os.WriteFile(db, file, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func importOnce(tb testing.TB, o Options) []byte {
+	tb.Helper()
+	db := filepath.Join(tb.TempDir(), "imported.db")
+	result, err := app.Import(tb.Context(), app.ImportOptions{
+		DB: db, In: bytes.NewReader(o.Import), Name: "tasks.ndjson", Actor: "test", Now: o.Now,
+		Hash: func() string { return "" },
+	})
+	if err != nil {
+		tb.Fatalf("import: %v", err)
+	}
+	if lines := bytes.Count(bytes.TrimSpace(o.Import), []byte("\n")) + 1; result.Added != lines {
+		tb.Fatalf("imported %+v of %d lines", result, lines)
+	}
+	if _, err := os.Stat(db + "-wal"); err == nil {
+		tb.Fatal("the import left a write-ahead log behind: the file alone is not the database")
+	}
+	file, err := os.ReadFile(db)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return file
+}
