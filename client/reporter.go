@@ -113,7 +113,7 @@ func NewReporter(ctx context.Context, c *Client, opts ReporterOptions) (*Reporte
 	}
 	r := &Reporter{
 		// One try must not outlast the silence that the server allows.
-		client:   c.withoutRetries(min(10*time.Second, max(opts.HeartbeatLimit/2, time.Second))),
+		client:   c.withoutRetries(min(tryTimeout, max(opts.HeartbeatLimit/2, time.Second))),
 		opts:     opts,
 		wake:     make(chan struct{}, 1),
 		quit:     make(chan struct{}),

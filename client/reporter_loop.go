@@ -9,7 +9,13 @@ import (
 	"time"
 )
 
-const firstRetry = 250 * time.Millisecond
+const (
+	firstRetry = 250 * time.Millisecond
+	leastPause = 100 * time.Millisecond
+	// tryTimeout bounds one try. It is shorter than the longest pause, so that a server that
+	// is back hears of the task within that time even if the way to it swallowed the last try.
+	tryTimeout = 4 * time.Second
+)
 
 // run sends what is due until the task's end is reported, reporting is refused for good, or
 // the reporter is closed. It alone sends, so reports arrive in order.
@@ -53,6 +59,8 @@ func (r *Reporter) run(ctx context.Context) {
 			timer.Reset(earliest.Sub(now))
 			continue
 		}
+		_, launched := r.Identity()
+		begun := now
 		over, err := r.send(ctx)
 		if over {
 			return
@@ -61,11 +69,16 @@ func (r *Reporter) run(ctx context.Context) {
 		if err == nil {
 			failures = 0
 			earliest, due = now.Add(r.opts.Interval), now.Add(r.opts.HeartbeatLimit/3)
-			if finishing {
+			if !launched {
+				// The first report says that the work runs; nobody should see it queued.
+				due = now
+			}
+			if finishing || !launched {
 				earliest = now
 			}
 		} else {
-			earliest = now.Add(r.pause(failures, finishing, err))
+			// Counted from the beginning of the try: one that hung must not add to the silence.
+			earliest = later(begun.Add(r.pause(failures, finishing, err)), now.Add(leastPause))
 			due = earliest
 			failures++
 		}
@@ -74,6 +87,13 @@ func (r *Reporter) run(ctx context.Context) {
 		}
 		timer.Reset(due.Sub(now))
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // pause is how long to wait after a failure: longer each time, not all at the same moment.

@@ -42,9 +42,11 @@ Lines of the program's output that begin so speak to the task and are taken out:
 
 The task ends as SUCCESS for exit status 0 (WARNING if there were ::warning or ::error lines),
 as TEMPERROR for 75, as ERROR for any other, for a signal, or if the program cannot be
-started (127 not found, 126 not executable). It ends as TERMINATED if it was cancelled: the
-program's process group gets TERM, and KILL after --grace. INT, TERM, HUP and QUIT are passed
-to that group, USR1 and USR2 to the program.
+started (127 not found, 126 not executable).
+
+If the task is cancelled (it then ends as TERMINATED), cleared, or taken for lost, the program's
+process group gets TERM, and KILL after --grace. INT, TERM, HUP and QUIT that stint exec gets
+are passed to that group, USR1 and USR2 to the program alone.
 
 If the server is away the program runs all the same. What could not be reported is kept in
 the spool directory and delivered by the next stint exec, or by stint exec --flush.

@@ -25,7 +25,7 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "stint")
-	build := exec.Command("go", "build", "-o", path, "stint/cmd/stint")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", path, "stint/cmd/stint")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building: %w: %s", err, out)
 	}
@@ -53,7 +53,7 @@ type server struct {
 // newServer chooses an address; start starts it.
 func newServer(t *testing.T) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (s *server) start() {
 		s.t.Fatal(err)
 	}
 	s.log = &bytes.Buffer{}
-	s.cmd = exec.Command(path, "serve", "--db", s.db, "--listen", s.addr, "--ops-listen", "127.0.0.1:0", "--insecure-no-auth")
+	s.cmd = exec.CommandContext(s.t.Context(), path, "serve", "--db", s.db, "--listen", s.addr, "--ops-listen", "127.0.0.1:0", "--insecure-no-auth")
 	s.cmd.Stderr, s.cmd.Env = s.log, []string{"HOME=" + s.t.TempDir()}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -190,7 +190,7 @@ func (e *env) command(args ...string) *command {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	c := &command{t: e.t, cmd: exec.Command(path, args...), stdout: newWatchedBuffer(), stderr: newWatchedBuffer()}
+	c := &command{t: e.t, cmd: exec.CommandContext(e.t.Context(), path, args...), stdout: newWatchedBuffer(), stderr: newWatchedBuffer()}
 	c.cmd.Env = []string{"HOME=" + e.home, "PATH=" + filepath.Dir(path) + ":" + os.Getenv("PATH"), "STINT_URL=" + e.url}
 	c.cmd.Stdout, c.cmd.Stderr = c.stdout, c.stderr
 	return c

@@ -177,16 +177,16 @@ func (s *session) writeHistory(d *detail, history []client.HistoryEntry) {
 	}
 	d.section("History")
 	for _, h := range history {
-		line := fmt.Sprintf("  %s  %s", h.At.In(s.local).Format("2006-01-02 15:04:05"), escapeLine(h.Event))
+		what := h.Text
+		if !strings.HasPrefix(what, h.Event) {
+			what = strings.TrimSuffix(h.Event+": "+what, ": ")
+		}
 		if h.Count > 1 {
-			line += fmt.Sprintf(" (%d times)", h.Count)
+			what += fmt.Sprintf(" (%d times)", h.Count)
 		}
 		if h.Actor != "" {
-			line += " by " + escapeLine(h.Actor)
+			what += " [" + h.Actor + "]"
 		}
-		if h.Text != "" {
-			line += ": " + escapeLine(h.Text)
-		}
-		fmt.Fprintln(&d.Builder, line)
+		fmt.Fprintf(&d.Builder, "  %s  %s\n", h.At.In(s.local).Format("2006-01-02 15:04:05"), escapeLine(what))
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // waitPoll is the length of one question while waiting: short, so that the progress moves.
-const waitPoll = 2 * time.Second
+const waitPoll = time.Second
 
 func newTaskWaitCommand(s *session, conn *connection) *cobra.Command {
 	var timeout time.Duration

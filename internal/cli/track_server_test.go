@@ -54,7 +54,7 @@ func TestTrackStopsOnCancel(t *testing.T) {
 		if !ok {
 			return errors.New("not launched")
 		}
-		s.awaitTask(id.TaskID, func(task *client.Task) bool { return task.State == client.Running })
+		s.awaitTask(id.TaskID, func(task *client.Task) bool { return task.State == client.Running }) //nolint:contextcheck // the test has its own
 		if _, err := c.Cancel(ctx, id.TaskID, "enough"); err != nil {
 			return err
 		}

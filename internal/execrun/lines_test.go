@@ -8,7 +8,7 @@ import (
 )
 
 // filtered runs text through a filter in pieces of the given sizes, in turn.
-func filtered(t testing.TB, text []byte, sizes ...int) (output string, directives []string) {
+func filtered(t *testing.T, text []byte, sizes ...int) (output string, directives []string) {
 	t.Helper()
 	var out bytes.Buffer
 	f := &lineFilter{out: &out, on: func(d directive) { directives = append(directives, fmt.Sprintf("%+v", d)) }}
