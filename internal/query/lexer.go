@@ -94,29 +94,33 @@ func (l *lexer) skipSpace() {
 func (l *lexer) quoted() (token, error) {
 	start := l.pos
 	l.pos++
-	var b strings.Builder
-	escapedQuote := false
-	for from := l.pos; l.pos < len(l.input); {
-		l.work++
-		switch c := l.input[l.pos]; {
-		case c == '"':
-			b.WriteString(l.input[from:l.pos])
+	var unescaped []byte // what comes before from, without its escapes
+	hint := ""
+	for from := l.pos; ; {
+		i := strings.IndexAny(l.input[l.pos:], `"\`)
+		if i < 0 {
+			l.work += len(l.input) - l.pos
+			return token{}, l.syntax(start, "the quote that opens", "is not closed%s", hint)
+		}
+		l.work += i + 1
+		l.pos += i + 1
+		if l.input[l.pos-1] == '"' {
+			text := l.input[from : l.pos-1]
+			if unescaped != nil {
+				text = string(append(unescaped, text...))
+			}
+			return token{tokenQuoted, text, start}, nil
+		}
+		if l.pos < len(l.input) && (l.input[l.pos] == '"' || l.input[l.pos] == '\\') {
+			if l.input[l.pos] == '"' {
+				hint = `; \" in it is a quote that belongs to the value`
+			}
+			unescaped = append(unescaped, l.input[from:l.pos-1]...)
+			from = l.pos
 			l.pos++
-			return token{tokenQuoted, b.String(), start}, nil
-		case c == '\\' && l.pos+1 < len(l.input) && (l.input[l.pos+1] == '"' || l.input[l.pos+1] == '\\'):
-			escapedQuote = escapedQuote || l.input[l.pos+1] == '"'
-			b.WriteString(l.input[from:l.pos])
-			from = l.pos + 1
-			l.pos += 2
-		default:
-			l.pos++
+			l.work++
 		}
 	}
-	hint := ""
-	if escapedQuote {
-		hint = `; \" in it is a quote that belongs to the value`
-	}
-	return token{}, l.syntax(start, "the quote that opens", "is not closed%s", hint)
 }
 
 // stray explains a character that begins no token.

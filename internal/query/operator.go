@@ -82,15 +82,15 @@ func build(op operator, columns []Field, operands []operand) Expr {
 // equals groups the operands by field, so that a list of mixed meaning becomes
 // one comparison a field.
 func equals(columns []Field, operands []operand) Expr {
-	var terms []Expr
+	terms := make([]Expr, 0, len(columns))
 	for _, f := range columns {
-		c := Compare{Field: f}
+		c := Compare{Field: f, Values: make([]string, 0, len(operands))}
 		for _, o := range operands {
 			if o.field == f {
 				c.Values = append(c.Values, o.value)
 			}
 		}
-		if c.Values != nil {
+		if len(c.Values) > 0 {
 			terms = append(terms, c)
 		}
 	}
