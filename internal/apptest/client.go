@@ -156,7 +156,10 @@ func writeError(written <-chan error) error {
 
 func wireForm(addr string, r Request) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r.Method, r.Target, addr)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nConnection: close\r\n", r.Method, r.Target)
+	if _, given := r.Header["Host"]; !given {
+		b.WriteString("Host: " + addr + "\r\n")
+	}
 	names := make([]string, 0, len(r.Header))
 	for name := range r.Header {
 		names = append(names, name)
