@@ -60,7 +60,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	a := &App{cfg: cfg, log: log, failed: make(chan error, 2)}
 	defer func() {
 		if err != nil {
-			a.closeAll()
+			err = errors.Join(err, a.closeAll())
 		}
 	}()
 	if a.store, err = sqlite.Open(ctx, sqlite.Options{Path: cfg.DB}); err != nil {
@@ -137,6 +137,7 @@ func (a *App) Run(ctx context.Context) error {
 // shutdown timeout), and closes the store. It is safe to call more than once.
 func (a *App) Stop() error {
 	a.stop.Do(func() {
+		//nolint:contextcheck // a stop has its own time, whatever ended the run
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.cfg.ShutdownTimeout))
 		defer cancel()
 		a.log.InfoContext(ctx, "stopping")

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -25,7 +24,7 @@ func newExportCommand(s *session) *cobra.Command {
 			if err := flagsFromEnv(s, cmd.Flags()); err != nil {
 				return err
 			}
-			out := io.Writer(s.Out)
+			out := s.Out
 			if len(args) == 1 {
 				f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 				if err != nil {

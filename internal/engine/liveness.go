@@ -53,7 +53,7 @@ func (l *Liveness) runOnce(ctx context.Context) {
 	}
 	ids, err := l.tasks.store.Overdue(ctx, now, livenessBatch)
 	if err != nil {
-		l.warn(ctx, "cannot look for silent tasks", err)
+		l.log.WarnContext(ctx, "cannot look for silent tasks", slog.Any("error", err))
 		return
 	}
 	for _, id := range ids {
@@ -62,7 +62,7 @@ func (l *Liveness) runOnce(ctx context.Context) {
 			return audit.Change{Change: t.Lost(now)}, nil
 		})
 		if err != nil {
-			l.warn(ctx, "cannot end a silent task", err, slog.String("task_id", string(id)))
+			l.log.WarnContext(ctx, "cannot end a silent task", slog.String("task_id", string(id)), slog.Any("error", err))
 			return
 		}
 		if t.Status != task.InProgress {
@@ -70,11 +70,4 @@ func (l *Liveness) runOnce(ctx context.Context) {
 				slog.String("completion_status", string(t.Status)), slog.Time("last_report", t.LastReport))
 		}
 	}
-}
-
-func (l *Liveness) warn(ctx context.Context, msg string, err error, attrs ...slog.Attr) {
-	if ctx.Err() != nil {
-		return // stopping
-	}
-	l.log.LogAttrs(ctx, slog.LevelWarn, msg, append(attrs, slog.Any("error", err))...)
 }

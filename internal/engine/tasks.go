@@ -157,8 +157,11 @@ func (s *Tasks) Wait(ctx context.Context, id task.ID) (task.Row, error) {
 	for {
 		// The read must not end with the wait: its answer is what is waited for.
 		row, err := s.store.Get(context.WithoutCancel(ctx), id, s.VisibleSince())
-		if err != nil || row.State == task.Completed {
-			return row, err
+		if err != nil {
+			return task.Row{}, err
+		}
+		if row.State == task.Completed {
+			return row, nil
 		}
 		select {
 		case <-changed:
@@ -184,7 +187,7 @@ func (s *Tasks) update(ctx context.Context, id task.ID, since time.Time, fn audi
 // withEntry completes the audit entry of a change of before, if it is one.
 func withEntry(before task.Task, c task.Change, entry audit.Entry) (audit.Change, error) {
 	if c.Err != nil || !c.Changed {
-		return audit.Change{Change: c}, nil
+		return audit.Change{Change: c}, nil //nolint:nilerr // a refusal travels inside the change
 	}
 	var err error
 	entry.Object = string(before.ID)

@@ -62,15 +62,17 @@ func (a *api) observe(next http.Handler) http.Handler {
 			if given != "" && given != id {
 				attrs = append(attrs, slog.String("client_request_id", given[:min(len(given), 128)]))
 			}
-			a.log.LogAttrs(ctx, level(r.Method, rec.status), "request", attrs...)
+			a.log.LogAttrs(ctx, level(r, rec.status), "request", attrs...)
 		}()
 		next.ServeHTTP(rec, r)
 	})
 }
 
-// level keeps what changes nothing and went well out of the ordinary log.
-func level(method string, status int) slog.Level {
-	if status < http.StatusBadRequest && (method == http.MethodGet || method == http.MethodHead) {
+// level keeps what went well and is of no interest one by one out of the
+// ordinary log: reads, and reports, which the history of the task tells of.
+func level(r *http.Request, status int) slog.Level {
+	quiet := r.Method == http.MethodGet || r.Method == http.MethodHead || strings.HasSuffix(r.URL.Path, "/report")
+	if status < http.StatusBadRequest && quiet {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

@@ -50,23 +50,15 @@ func checkTokens(data []byte) error {
 		return task.Errorf(task.Missing, "body", "is empty; JSON is expected")
 	}
 	dec := jsontext.NewDecoder(bytes.NewReader(data))
-	depth := 0
 	for done := false; !done; {
 		tok, err := dec.ReadToken()
 		if err != nil {
 			return translate(err)
 		}
-		switch tok.Kind() {
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-		case '"':
-			if strings.ContainsRune(tok.String(), 0) {
-				return task.Errorf(task.IllegalValue, string(dec.StackPointer()), "the character U+0000 is not allowed")
-			}
+		if tok.Kind() == jsontext.KindString && strings.ContainsRune(tok.String(), 0) {
+			return task.Errorf(task.IllegalValue, string(dec.StackPointer()), "the character U+0000 is not allowed")
 		}
-		done = depth == 0
+		done = dec.StackDepth() == 0
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return syntax(dec.InputOffset(), "more follows the JSON value")
@@ -122,21 +114,7 @@ func shown(e *json.SemanticError) string {
 	if v := string(e.JSONValue); v != "" && len(v) <= most {
 		return v
 	}
-	switch e.JSONKind {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "a boolean"
-	case '"':
-		return "a string"
-	case '0':
-		return "a number"
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	}
-	return "this value"
+	return "the " + e.JSONKind.String()
 }
 
 func expected(goKind string) string {

@@ -17,7 +17,7 @@ func (s *Store) History(ctx context.Context, id task.ID) ([]task.Event, error) {
 	if err != nil {
 		return nil, interpret("read history", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	events := []task.Event{}
 	for rows.Next() {
 		var e task.Event
@@ -84,7 +84,7 @@ func (s *Store) Audit(ctx context.Context, object string) ([]audit.Entry, error)
 	if err != nil {
 		return nil, interpret("read audit", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	var entries []audit.Entry
 	for rows.Next() {
 		var e audit.Entry

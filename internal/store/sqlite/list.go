@@ -19,7 +19,7 @@ func (s *Store) List(ctx context.Context, page query.Page, since time.Time) ([]t
 	if err != nil {
 		return nil, 0, interpret("list tasks", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // nothing was written
+	defer tx.Rollback()
 	l := &lister{ctx: ctx, tx: tx, since: sinceMillis(since), filter: page.Filter}
 	planner := &planner{ctx: ctx, tx: tx}
 	if l.plan, err = planner.plan(page.Filter); err != nil {
@@ -69,7 +69,7 @@ func (l *lister) page(page query.Page) ([]task.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	found := make([]task.Row, 0, min(page.Limit, 250))
 	for rows.Next() {
 		row, err := scanRow(rows)
@@ -262,7 +262,7 @@ func (l *lister) walk(w *window, r tally.Range) (bucket int64, ok bool, err erro
 	if err != nil {
 		return 0, false, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	for rows.Next() {
 		var n int64
 		if err := rows.Scan(&bucket, &n); err != nil {

@@ -18,7 +18,7 @@ func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]task.I
 	if err != nil {
 		return nil, interpret("find overdue tasks", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	var ids []task.ID
 	for rows.Next() {
 		var id []byte
@@ -59,7 +59,7 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int, expire a
 const purgeSQL = "SELECT id FROM tasks WHERE created <= ? ORDER BY created, id LIMIT ?"
 
 func (t *txn) createdBefore(before time.Time, limit int) ([]task.ID, error) {
-	stmt, err := t.stmts.get(t.ctx, t.tx, purgeSQL)
+	stmt, err := t.stmts.get(t.ctx, t.tx, purgeSQL) //nolint:sqlclosecheck // closed with the transaction
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (t *txn) createdBefore(before time.Time, limit int) ([]task.ID, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	var ids []task.ID
 	for rows.Next() {
 		var id []byte

@@ -70,7 +70,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	defer func() {
 		if err != nil {
-			s.closeFiles()
+			err = errors.Join(err, s.closeFiles())
 		}
 	}()
 	if o.ReadOnly {
@@ -86,7 +86,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := s.openForWriting(ctx, o.Path); err != nil {
 		return nil, err
 	}
-	go s.writeLoop()
+	go s.writeLoop() //nolint:contextcheck // it lives until Close
 	return s, nil
 }
 
@@ -196,7 +196,7 @@ func checkHeader(o Options) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", o.Path, err)
 	}
-	defer f.Close() //nolint:errcheck // only read from
+	defer f.Close()
 	header := make([]byte, 100)
 	n, err := io.ReadFull(f, header)
 	switch {

@@ -95,7 +95,7 @@ func (s *Store) Export(ctx context.Context, fn func(task.Row) error) error {
 	if err != nil {
 		return interpret("export tasks", err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	for rows.Next() {
 		row, err := scanRow(rows)
 		if err != nil {

@@ -172,7 +172,7 @@ func (t *txn) addTallies(deltas tally.Deltas) error {
 }
 
 func (t *txn) exec(query string, args ...any) error {
-	stmt, err := t.stmts.get(t.ctx, t.tx, query)
+	stmt, err := t.stmts.get(t.ctx, t.tx, query) //nolint:sqlclosecheck // closed with the transaction
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (t *txn) exec(query string, args ...any) error {
 }
 
 func (t *txn) queryRow(query string, args ...any) rowScanner {
-	stmt, err := t.stmts.get(t.ctx, t.tx, query)
+	stmt, err := t.stmts.get(t.ctx, t.tx, query) //nolint:sqlclosecheck // closed with the transaction
 	if err != nil {
 		return failedRow{err}
 	}
@@ -199,20 +199,24 @@ func (f failedRow) Scan(...any) error { return f.err }
 type statements struct {
 	db     *sql.DB
 	byText map[string]*sql.Stmt // nil: wanted, not prepared yet
+	// inTx holds those of the current transaction, which closes them.
+	inTx map[string]*sql.Stmt
 }
 
 func newStatements(db *sql.DB) *statements {
 	return &statements{db: db, byText: map[string]*sql.Stmt{}}
 }
 
-// prepare prepares what the last transaction wanted. A transaction holds the
-// only connection, so that this can only happen between two of them.
+// prepare makes ready for a transaction: it prepares what the last one wanted.
+// A transaction holds the only connection, so that this can only happen between
+// two of them.
 func (s *statements) prepare(ctx context.Context) error {
+	s.inTx = map[string]*sql.Stmt{}
 	for query, stmt := range s.byText {
 		if stmt != nil {
 			continue
 		}
-		stmt, err := s.db.PrepareContext(ctx, query)
+		stmt, err := s.db.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed with the store
 		if err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
@@ -221,13 +225,22 @@ func (s *statements) prepare(ctx context.Context) error {
 	return nil
 }
 
-// get returns the statement for use in tx; database/sql closes it with tx.
+// get returns a statement for use in tx, the current transaction.
 func (s *statements) get(ctx context.Context, tx *sql.Tx, query string) (*sql.Stmt, error) {
+	if stmt, ok := s.inTx[query]; ok {
+		return stmt, nil
+	}
 	if stmt := s.byText[query]; stmt != nil {
-		return tx.StmtContext(ctx, stmt), nil
+		s.inTx[query] = tx.StmtContext(ctx, stmt)
+		return s.inTx[query], nil
 	}
 	s.byText[query] = nil
-	return tx.PrepareContext(ctx, query)
+	stmt, err := tx.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed with the transaction
+	if err != nil {
+		return nil, err
+	}
+	s.inTx[query] = stmt
+	return stmt, nil
 }
 
 func (s *statements) close() error {
