@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"stint/internal/task"
@@ -81,7 +82,8 @@ func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		e = &task.Error{Kind: task.Internal, Err: err}
 	}
 	status, code, generic := statusOf(e.Kind)
-	cause := e.Text()
+	// A name in a body may hold U+0000; no text of ours does.
+	cause := strings.ReplaceAll(e.Text(), "\x00", `\u0000`)
 	if e.Kind == task.Internal {
 		cause = "The details are in the server's log under the tracking id."
 	}

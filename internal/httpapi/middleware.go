@@ -135,6 +135,19 @@ func isLoopbackHost(hostport string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
+// headAsGet lets HEAD take the way of GET, so that their headers are the same;
+// the server drops the body.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			get := *r
+			get.Method = http.MethodGet
+			r = &get
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // plainPath makes one path of its spellings with a trailing slash or doubled
 // leading ones, and answers what the router would redirect: a redirect turns a
 // PATCH into a GET.

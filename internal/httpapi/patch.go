@@ -72,13 +72,25 @@ func parsePatch(body []byte) (*patch, error) {
 	if err != nil {
 		return nil, &task.Error{Kind: task.Content, Field: "body", Msg: "is not a JSON Patch (RFC 6902)", Err: err}
 	}
-	p.all = all
 	for i, op := range p.ops {
 		if *op.Op != "test" {
 			p.changes = append(p.changes, all[i])
+		} else if string(op.Value) == "null" && *op.Path != "" {
+			p.all = append(p.all, demandPresent(*op.Path))
 		}
+		p.all = append(p.all, all[i])
 	}
 	return p, nil
+}
+
+// demandPresent makes an operation that changes nothing and fails where nothing
+// stands at a path: the library takes what is missing for null, the RFC does
+// not.
+func demandPresent(path string) jsonpatch.Operation {
+	kind := json.RawMessage(`"move"`)
+	pointer, _ := json.Marshal(path) //nolint:errchkjson // a string always encodes
+	quoted := json.RawMessage(pointer)
+	return jsonpatch.Operation{"op": &kind, "from": &quoted, "path": &quoted}
 }
 
 func (o *operation) check(i int) error {
@@ -148,9 +160,16 @@ func (p *patch) clear(t *task.Task, wire []byte) (*task.Clear, error) {
 			return nil, err
 		}
 	}
-	if raw := members["completed"]; p.touches(completedPath) && raw != nil && string(raw) != "null" {
-		if clearing.Completed, err = parseCompleted(raw); err != nil {
-			return nil, err
+	if p.touches(completedPath) {
+		raw := members["completed"]
+		switch absent := raw == nil || string(raw) == "null"; {
+		case absent && t.Status != task.InProgress:
+			return nil, task.Errorf(task.IllegalUpdate, "completed", "cannot be taken away: the task ended at %s", task.FormatTime(t.Completed))
+		case absent:
+		default:
+			if clearing.Completed, err = parseCompleted(raw); err != nil {
+				return nil, err
+			}
 		}
 	}
 	switch {
@@ -180,8 +199,9 @@ func apply(ops jsonpatch.Patch, doc []byte) ([]byte, error) {
 	})
 	failed := ops[n]
 	path, _ := failed.Path()
-	if failed.Kind() == "test" {
-		return nil, task.Errorf(task.Content, path, "the test failed: the value there is another")
+	from, _ := failed.From()
+	if failed.Kind() == "test" || failed.Kind() == "move" && from == path {
+		return nil, task.Errorf(task.Content, path, "the test failed: what stands there is another value, or nothing")
 	}
 	var tooMuch *jsonpatch.AccumulatedCopySizeError
 	if errors.As(err, &tooMuch) {

@@ -81,9 +81,6 @@ func (a *api) mux() *http.ServeMux {
 			byPath[e.Path] = map[string]handlerFunc{}
 		}
 		byPath[e.Path][e.Method] = e.handle
-		if e.Method == http.MethodGet {
-			byPath[e.Path][http.MethodHead] = e.handle
-		}
 	}
 	for path, methods := range byPath {
 		mux.Handle(path, a.resource(methods))
@@ -95,9 +92,12 @@ func (a *api) mux() *http.ServeMux {
 // resource dispatches on the method.
 func (a *api) resource(methods map[string]handlerFunc) http.Handler {
 	var allowed []string
-	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete} {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete} {
 		if methods[m] != nil {
 			allowed = append(allowed, m)
+		}
+		if m == http.MethodGet && methods[m] != nil {
+			allowed = append(allowed, http.MethodHead)
 		}
 	}
 	allow := strings.Join(allowed, ", ")

@@ -85,6 +85,7 @@ func New(o Options) (http.Handler, error) {
 	var h http.Handler = a.mux()
 	h = a.plainPath(h)
 	h = compress(h)
+	h = headAsGet(h)
 	h = a.admit(h)
 	return a.observe(h), nil
 }

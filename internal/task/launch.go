@@ -51,7 +51,7 @@ func NewTask(id ID, l Launch, actor string, now time.Time) (Change, error) {
 		t.SourceID = t.Target.ID
 	}
 	c := changed(t)
-	c.add(now, EventLaunched, actor, "launched by %s", t.Launcher)
+	c.add(now, EventLaunched, actor, "launcher %s", t.Launcher)
 	return c, nil
 }
 

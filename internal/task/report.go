@@ -112,6 +112,9 @@ func (t Task) ApplyReport(r Report, now time.Time) Change {
 		c.add(now, EventStopTold, "", "the executor was told to stop")
 	}
 	next.LastReport = now
+	if next.HeartbeatLimit == 0 {
+		next.HeartbeatLimit = DefaultHeartbeatLimit
+	}
 	if r.Sequence > 0 {
 		next.Sequence = r.Sequence
 	}

@@ -143,7 +143,7 @@ type Task struct {
 	// LastReport is when the last report was accepted.
 	LastReport time.Time
 	// HeartbeatLimit is how long the executor may be silent once it has
-	// reported.
+	// reported; 0 where nothing was asked yet, as of an import.
 	HeartbeatLimit time.Duration
 	// CancelRequested is when a person asked the running task to stop.
 	CancelRequested time.Time

@@ -141,7 +141,7 @@ func parse(data []byte, catalog *task.Catalog) (task.Task, error) {
 	t := task.Task{
 		Type: l.Type, UniqueName: l.UniqueName, Description: l.Description, ParentName: l.ParentName, Launcher: l.Launcher,
 		Returns: l.Returns, Attributes: l.Attributes, Progress: l.Progress, PercentComplete: l.PercentComplete,
-		Definition: l.Definition, Attempt: 1, HeartbeatLimit: task.DefaultHeartbeatLimit,
+		Definition: l.Definition, Attempt: 1,
 	}
 	var ok bool
 	if t.ID, ok = task.ParseID(l.ID); !ok {
