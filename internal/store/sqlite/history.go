@@ -12,23 +12,18 @@ import (
 
 // History returns what happened to a task, oldest first.
 func (s *Store) History(ctx context.Context, id task.ID) ([]task.Event, error) {
-	rows, err := s.read.QueryContext(ctx,
-		"SELECT at, event, attempt, actor, text, key, count FROM history WHERE task_id = ? ORDER BY seq", blob(id))
-	if err != nil {
-		return nil, interpret("read history", err)
-	}
-	defer rows.Close()
 	events := []task.Event{}
-	for rows.Next() {
-		var e task.Event
-		var ms int64
-		if err := rows.Scan(&ms, &e.Name, &e.Attempt, &e.Actor, &e.Text, &e.Key, &e.Count); err != nil {
-			return nil, interpret("read history", err)
-		}
-		e.At = time.UnixMilli(ms).UTC()
-		events = append(events, e)
-	}
-	return events, interpret("read history", rows.Err())
+	err := s.readOne(ctx, "read history", func(r reading) error {
+		return r.each(func(row rowScanner) error {
+			var e task.Event
+			var ms int64
+			err := row.Scan(&ms, &e.Name, &e.Attempt, &e.Actor, &e.Text, &e.Key, &e.Count)
+			e.At = time.UnixMilli(ms).UTC()
+			events = append(events, e)
+			return err
+		}, "SELECT at, event, attempt, actor, text, key, count FROM history WHERE task_id = ? ORDER BY seq", blob(id))
+	})
+	return events, err
 }
 
 // maxHistory bounds the lines of one task: what is refused over and over must
@@ -79,24 +74,19 @@ func (t *txn) addAudit(e audit.Entry) error {
 
 // Audit returns the entries about an object, oldest first.
 func (s *Store) Audit(ctx context.Context, object string) ([]audit.Entry, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT at, action, actor, address, agent, request_id, object, before, after,
-		words, reason FROM audit WHERE object = ? ORDER BY seq`, object)
-	if err != nil {
-		return nil, interpret("read audit", err)
-	}
-	defer rows.Close()
 	var entries []audit.Entry
-	for rows.Next() {
-		var e audit.Entry
-		var ms int64
-		var before, after []byte
-		err := rows.Scan(&ms, &e.Action, &e.Origin.Actor, &e.Origin.Address, &e.Origin.Agent, &e.Origin.RequestID,
-			&e.Object, &before, &after, &e.Words, &e.Reason)
-		if err != nil {
-			return nil, interpret("read audit", err)
-		}
-		e.At, e.Before, e.After = time.UnixMilli(ms).UTC(), before, after
-		entries = append(entries, e)
-	}
-	return entries, interpret("read audit", rows.Err())
+	err := s.readOne(ctx, "read audit", func(r reading) error {
+		return r.each(func(row rowScanner) error {
+			var e audit.Entry
+			var ms int64
+			var before, after []byte
+			err := row.Scan(&ms, &e.Action, &e.Origin.Actor, &e.Origin.Address, &e.Origin.Agent, &e.Origin.RequestID,
+				&e.Object, &before, &after, &e.Words, &e.Reason)
+			e.At, e.Before, e.After = time.UnixMilli(ms).UTC(), before, after
+			entries = append(entries, e)
+			return err
+		}, `SELECT at, action, actor, address, agent, request_id, object, before, after, words, reason
+			FROM audit WHERE object = ? ORDER BY seq`, object)
+	})
+	return entries, err
 }

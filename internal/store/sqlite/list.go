@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -15,35 +14,35 @@ import (
 // List returns a page of the tasks created after since, and, where the page
 // asks for it, how many there are in all; else -1. Both are of one moment.
 func (s *Store) List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error) {
-	tx, err := s.read.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, 0, interpret("list tasks", err)
+	var rows []task.Row
+	var total int64
+	err := s.readMany(ctx, "list tasks", func(r reading) (err error) {
+		rows, total, err = list(r, page, sinceMillis(since))
+		return err
+	})
+	return rows, total, err
+}
+
+func list(r reading, page query.Page, since int64) (rows []task.Row, total int64, err error) {
+	l := &lister{reading: r, since: since, filter: page.Filter}
+	if l.plan, err = (&planner{r}).plan(page.Filter); err != nil {
+		return nil, 0, fmt.Errorf("plan: %w", err)
 	}
-	defer tx.Rollback()
-	l := &lister{ctx: ctx, tx: tx, since: sinceMillis(since), filter: page.Filter}
-	planner := &planner{ctx: ctx, tx: tx}
-	if l.plan, err = planner.plan(page.Filter); err != nil {
-		return nil, 0, interpret("plan list", err)
-	}
-	total := int64(-1)
+	total = -1
 	if page.Count {
 		if total, err = l.count(); err != nil {
-			return nil, 0, interpret("count tasks", err)
+			return nil, 0, fmt.Errorf("count: %w", err)
 		}
 	}
-	rows := []task.Row{}
 	if page.Limit > 0 {
-		if rows, err = l.page(page); err != nil {
-			return nil, 0, interpret("list tasks", err)
-		}
+		rows, err = l.page(page)
 	}
-	return rows, total, nil
+	return rows, total, err
 }
 
 // lister runs one list in one read transaction.
 type lister struct {
-	ctx    context.Context
-	tx     *sql.Tx
+	reading
 	since  int64 // created > since
 	filter query.Expr
 	plan   plan
@@ -65,20 +64,13 @@ func (l *lister) page(page query.Page) ([]task.Row, error) {
 		}
 	}
 	c := l.pageSQL(w, page.Limit)
-	rows, err := l.tx.QueryContext(l.ctx, c.sql, c.args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	found := make([]task.Row, 0, min(page.Limit, 250))
-	for rows.Next() {
-		row, err := scanRow(rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, row)
-	}
-	return found, rows.Err()
+	found := make([]task.Row, 0, page.Limit)
+	err := l.each(func(row rowScanner) error {
+		r, err := scanRow(row)
+		found = append(found, r)
+		return err
+	}, c.sql, c.args...)
+	return found, err
 }
 
 // pageSQL selects the rows of a window. Each branch is read in order from its
@@ -133,10 +125,9 @@ func (l *lister) count() (int64, error) {
 		return l.tally(l.plan)
 	}
 	if not, ok := l.filter.(query.Not); ok {
-		inner := lister{ctx: l.ctx, tx: l.tx, since: l.since, filter: not.Term}
-		planner := &planner{ctx: l.ctx, tx: l.tx}
+		inner := lister{reading: l.reading, since: l.since, filter: not.Term}
 		var err error
-		if inner.plan, err = planner.plan(not.Term); err != nil {
+		if inner.plan, err = (&planner{l.reading}).plan(not.Term); err != nil {
 			return 0, err
 		}
 		n, err := inner.count()
@@ -162,7 +153,7 @@ func (l *lister) count() (int64, error) {
 		c.sql = "SELECT count(*) FROM (" + strings.Join(parts, " UNION ") + ")"
 	}
 	var n int64
-	err := l.tx.QueryRowContext(l.ctx, c.sql, c.args...).Scan(&n)
+	err := l.queryRow(c.sql, c.args...).Scan(&n)
 	return n, err
 }
 
@@ -181,11 +172,11 @@ func (l *lister) tally(p plan) (int64, error) {
 		}
 		total += n
 	}
-	rest := lister{ctx: l.ctx, tx: l.tx, plan: p}
+	rest := lister{reading: l.reading, plan: p}
 	for _, b := range p.branches {
 		var n int64
 		c := rest.branchSQL("count(*)", b, window{from: l.since, to: restEnd})
-		if err := l.tx.QueryRowContext(l.ctx, c.sql, c.args...).Scan(&n); err != nil {
+		if err := l.queryRow(c.sql, c.args...).Scan(&n); err != nil {
 			return 0, err
 		}
 		total += n
@@ -196,7 +187,7 @@ func (l *lister) tally(p plan) (int64, error) {
 func (l *lister) sumSpans(p plan, r tally.Range) (int64, error) {
 	c := spanSQL("coalesce(sum(n), 0)", p, r)
 	var n int64
-	err := l.tx.QueryRowContext(l.ctx, c.sql, c.args...).Scan(&n)
+	err := l.queryRow(c.sql, c.args...).Scan(&n)
 	return n, err
 }
 
@@ -258,7 +249,7 @@ func (l *lister) walk(w *window, r tally.Range) (bucket int64, ok bool, err erro
 	if w.desc {
 		c.sql += " DESC"
 	}
-	rows, err := l.tx.QueryContext(l.ctx, c.sql, c.args...)
+	rows, err := l.reading.query(c.sql, c.args...)
 	if err != nil {
 		return 0, false, err
 	}

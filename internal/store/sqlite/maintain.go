@@ -14,20 +14,16 @@ import (
 // Overdue returns the ids of up to limit tasks whose heartbeat deadline is now
 // or before, the longest overdue first.
 func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]task.ID, error) {
-	rows, err := s.read.QueryContext(ctx, overdueSQL, now.UnixMilli(), limit)
-	if err != nil {
-		return nil, interpret("find overdue tasks", err)
-	}
-	defer rows.Close()
 	var ids []task.ID
-	for rows.Next() {
-		var id []byte
-		if err := rows.Scan(&id); err != nil {
-			return nil, interpret("find overdue tasks", err)
-		}
-		ids = append(ids, task.ID(hex.EncodeToString(id)))
-	}
-	return ids, interpret("find overdue tasks", rows.Err())
+	err := s.readOne(ctx, "find overdue tasks", func(r reading) error {
+		return r.each(func(row rowScanner) error {
+			var id []byte
+			err := row.Scan(&id)
+			ids = append(ids, task.ID(hex.EncodeToString(id)))
+			return err
+		}, overdueSQL, now.UnixMilli(), limit)
+	})
+	return ids, err
 }
 
 const overdueSQL = "SELECT id FROM tasks WHERE deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT ?"

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -46,14 +45,18 @@ type Options struct {
 
 // Store is the SQLite store. Open makes one; Close ends it.
 type Store struct {
-	write *sql.DB // one connection
-	read  *sql.DB
-	lock  *flock.Flock
+	write   *sql.DB // one connection
+	read    *sql.DB // as many as there are readers, which hold them
+	readers chan *reader
+	lock    *flock.Flock
 
 	ops       chan *op
 	closing   chan struct{}
 	closeOnce sync.Once
 	done      chan struct{} // the writer has stopped
+
+	closeFilesOnce sync.Once
+	closeErr       error
 
 	stmts *statements
 }
@@ -74,10 +77,11 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		}
 	}()
 	if o.ReadOnly {
-		if s.read, err = openPool(o.Path, true, readers()); err != nil {
+		if err := s.openReaders(ctx, o.Path); err != nil {
 			return nil, err
 		}
-		if err := s.checkVersion(ctx, s.read, o.Path); err != nil {
+		err := s.readOne(ctx, "check the file", func(r reading) error { return checkVersion(ctx, r.conn, o.Path) })
+		if err != nil {
 			return nil, err
 		}
 		close(s.done)
@@ -110,7 +114,7 @@ func (s *Store) openForWriting(ctx context.Context, path string) error {
 	if s.write, err = openPool(path, false, 1); err != nil {
 		return err
 	}
-	if err := s.checkVersion(ctx, s.write, path); err != nil {
+	if err := checkVersion(ctx, s.write, path); err != nil {
 		return err
 	}
 	if _, err := s.write.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
@@ -119,11 +123,8 @@ func (s *Store) openForWriting(ctx context.Context, path string) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	if s.read, err = openPool(path, true, readers()); err != nil {
-		return err
-	}
 	s.stmts = newStatements(s.write)
-	return nil
+	return s.openReaders(ctx, path)
 }
 
 // Close waits for the writes under way, then releases the file. It is safe to
@@ -131,11 +132,15 @@ func (s *Store) openForWriting(ctx context.Context, path string) error {
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() { close(s.closing) })
 	<-s.done
-	return s.closeFiles()
+	s.closeFilesOnce.Do(func() { s.closeErr = s.closeFiles() })
+	return s.closeErr
 }
 
 func (s *Store) closeFiles() error {
 	var errs []error
+	if s.readers != nil {
+		errs = append(errs, s.closeReaders())
+	}
 	if s.stmts != nil {
 		errs = append(errs, s.stmts.close())
 	}
@@ -152,11 +157,9 @@ func (s *Store) closeFiles() error {
 
 // Ping reports whether the file can be read.
 func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	return interpret("ping", s.read.QueryRowContext(ctx, "SELECT 1 FROM settings UNION ALL SELECT 1 LIMIT 1").Scan(&one))
+	var n int
+	return s.readOne(ctx, "ping", func(r reading) error { return r.queryRow("SELECT count(*) FROM settings").Scan(&n) })
 }
-
-func readers() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
 func openPool(path string, readOnly bool, connections int) (*sql.DB, error) {
 	abs, err := filepath.Abs(path)
@@ -220,7 +223,7 @@ func checkHeader(o Options) error {
 
 // checkVersion refuses a database that is not Stint's or is newer than this
 // program. It writes nothing.
-func (s *Store) checkVersion(ctx context.Context, db *sql.DB, path string) error {
+func checkVersion(ctx context.Context, db rowQuerier, path string) error {
 	var id, version, tables int
 	for _, q := range []struct {
 		sql string
@@ -244,6 +247,10 @@ func (s *Store) checkVersion(ctx context.Context, db *sql.DB, path string) error
 		return newer(path, version)
 	}
 	return nil
+}
+
+type rowQuerier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 func newer(path string, version int) error {

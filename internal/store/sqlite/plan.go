@@ -1,8 +1,6 @@
 package sqlite
 
 import (
-	"context"
-	"database/sql"
 	"math"
 	"strings"
 
@@ -36,10 +34,7 @@ type plan struct {
 }
 
 // planner chooses plans by the stored counts.
-type planner struct {
-	ctx context.Context
-	tx  *sql.Tx
-}
+type planner struct{ reading }
 
 // plan chooses the branches for a filter: those that hold the fewest rows. A
 // filter without a selective part walks all tasks in order.
@@ -212,7 +207,7 @@ func (p *planner) estimate(d tally.Dimension, values []string) (int64, error) {
 	for _, v := range values {
 		args = append(args, v)
 	}
-	err := p.tx.QueryRowContext(p.ctx, "SELECT coalesce(sum(n), 0) FROM tallies WHERE dimension = ? AND level = ? AND value IN (?"+
+	err := p.queryRow("SELECT coalesce(sum(n), 0) FROM tallies WHERE dimension = ? AND level = ? AND value IN (?"+
 		strings.Repeat(", ?", len(values)-1)+")", args...).Scan(&n)
 	return n, err
 }

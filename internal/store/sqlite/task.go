@@ -20,14 +20,15 @@ const getSQL = "SELECT " + rowColumns + " FROM tasks WHERE id = ? AND created > 
 // TaskStatus as it is served. The error is of kind NotFound where there is
 // none.
 func (s *Store) Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error) {
-	row, err := scanRow(s.read.QueryRowContext(ctx, getSQL, blob(id), sinceMillis(since)))
-	if errors.Is(err, sql.ErrNoRows) {
-		return task.Row{}, notFound(id)
-	}
-	if err != nil {
-		return task.Row{}, interpret("get task", err)
-	}
-	return row, nil
+	var row task.Row
+	err := s.readOne(ctx, "get task", func(r reading) (err error) {
+		row, err = scanRow(r.queryRow(getSQL, blob(id), sinceMillis(since)))
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound(id)
+		}
+		return err
+	})
+	return row, err
 }
 
 // Create stores a new task with its events and audit entry. With key not empty

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
@@ -91,19 +90,13 @@ func saySame(a, b *task.Task) (bool, error) {
 // Export calls fn for every task, visible or not, oldest first, as of one
 // moment. It stops at fn's first error.
 func (s *Store) Export(ctx context.Context, fn func(task.Row) error) error {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+rowColumns+" FROM tasks ORDER BY created, id")
-	if err != nil {
-		return interpret("export tasks", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		row, err := scanRow(rows)
-		if err != nil {
-			return interpret("export tasks", err)
-		}
-		if err := fn(row); err != nil {
-			return fmt.Errorf("export tasks: %w", err)
-		}
-	}
-	return interpret("export tasks", rows.Err())
+	return s.readOne(ctx, "export tasks", func(r reading) error {
+		return r.each(func(row rowScanner) error {
+			exported, err := scanRow(row)
+			if err != nil {
+				return err
+			}
+			return fn(exported)
+		}, "SELECT "+rowColumns+" FROM tasks ORDER BY created, id")
+	})
 }
