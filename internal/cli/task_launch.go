@@ -31,7 +31,6 @@ func (f *launchFlags) add(s *session, cmd *cobra.Command, conn *connection) {
 	flags.StringArrayVar(&f.arguments, "arg", nil, "an argument: name=text, or name:=JSON; repeatable")
 	flags.StringArrayVar(&f.attributes, "attribute", nil, "an attribute: name=text, or name:=JSON; repeatable")
 	flags.DurationVar(&f.heartbeatLimit, "heartbeat-limit", 0, "silence after which it is taken for lost (server's default: 60s)")
-	flags.StringVar(&f.key, "idempotency-key", "", "launching again with the same key is harmless")
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes(s, conn))
 	_ = cmd.RegisterFlagCompletionFunc("target-type", fixed("APPLICATION", "IDENTITY"))
 }
@@ -100,6 +99,7 @@ func newTaskLaunchCommand(s *session, conn *connection) *cobra.Command {
 		},
 	}
 	f.add(s, cmd, conn)
+	cmd.Flags().StringVar(&f.key, "idempotency-key", "", "launching again with the same key is harmless")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it ends; the exit status is then that of stint task wait")
 	output = addOutputFlag(cmd, "text", "text", "json")
 	return cmd

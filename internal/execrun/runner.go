@@ -112,7 +112,7 @@ func (r *run) launch(ctx context.Context) error {
 	}
 	launch.Attributes = attributes
 	r.Launch = launch
-	r.entry = r.Spool.newEntry(r.started, launch.IdempotencyKey)
+	r.entry = r.Spool.newEntry(r.started)
 	var err error
 	r.reporter, err = client.NewReporter(ctx, r.Client, client.ReporterOptions{Launch: &launch, Interval: reportInterval})
 	if err != nil {
@@ -343,15 +343,19 @@ func (r *run) settle(err error, finished time.Time) {
 	at := finished.UTC()
 	e.Finished, e.Delivery = &at, left
 	if r.reporter.Err() != nil {
-		r.Say(fmt.Sprintf("the server refused the task, the run is kept in %s: %v", filepath.Join(r.Spool.Dir(), refusedFolder), err))
-		err = r.entry.setAside(e, err.Error())
-	} else {
-		r.Say(fmt.Sprintf("the end could not be reported, it is kept in %s for the next stint exec (%v)", r.Spool.Dir(), err))
-		if err = r.entry.write(e); err == nil {
-			r.entry.close()
-		}
+		why := fmt.Sprintf("the server refused the task, the run is kept in %s: %v", filepath.Join(r.Spool.Dir(), refusedFolder), err)
+		r.kept(why, r.entry.setAside(e, err.Error()))
+		return
 	}
+	why := fmt.Sprintf("the end could not be reported, it is kept in %s for the next stint exec (%v)", r.Spool.Dir(), err)
+	err = r.entry.write(e)
+	r.kept(why, err)
+	r.entry.close()
+}
+
+func (r *run) kept(why string, err error) {
 	if err != nil {
-		r.Say(fmt.Sprintf("the run could not be kept: %v", err))
+		why = fmt.Sprintf("the end of the run could neither be reported nor kept: %v", err)
 	}
+	r.Say(why)
 }

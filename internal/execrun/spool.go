@@ -1,6 +1,7 @@
 package execrun
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,8 +78,8 @@ type ownedEntry struct {
 }
 
 // newEntry names an entry that is not written yet. Names sort by time.
-func (s *Spool) newEntry(started time.Time, key string) *ownedEntry {
-	return &ownedEntry{spool: s, name: started.UTC().Format("20060102T150405.000Z") + "-" + key + entrySuffix}
+func (s *Spool) newEntry(started time.Time) *ownedEntry {
+	return &ownedEntry{spool: s, name: started.UTC().Format("20060102T150405.000Z") + "-" + rand.Text() + entrySuffix}
 }
 
 // write stores the entry durably, in place of an earlier one of the same name, and keeps it

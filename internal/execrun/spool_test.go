@@ -40,7 +40,7 @@ func awayClient(t *testing.T) *client.Client {
 func TestSpoolEntryIsPrivateAndOwned(t *testing.T) {
 	t.Parallel()
 	s := testSpool(t)
-	owned := s.newEntry(spoolTime, "key")
+	owned := s.newEntry(spoolTime)
 	if err := owned.write(testEntry(stateStarted, "http://x")); err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +86,10 @@ func TestFlushKeepsWhatItCannotDeliver(t *testing.T) {
 	if result, err := s.Flush(t.Context(), c, nil); err != nil || result != (FlushResult{}) {
 		t.Fatalf("an empty spool: %+v, %v", result, err)
 	}
-	for _, key := range []string{"a", "b", "c"} {
-		owned := s.newEntry(spoolTime, key)
+	for i := range 3 {
+		owned := s.newEntry(spoolTime.Add(time.Duration(i) * time.Second))
 		url := c.URL()
-		if key == "a" {
+		if i == 0 {
 			url = "http://elsewhere:1"
 		}
 		if err := owned.write(testEntry(stateFinished, url)); err != nil {
@@ -112,7 +112,7 @@ func TestFlushKeepsWhatItCannotDeliver(t *testing.T) {
 func TestFlushOneAtATime(t *testing.T) {
 	t.Parallel()
 	s := testSpool(t)
-	owned := s.newEntry(spoolTime, "a")
+	owned := s.newEntry(spoolTime)
 	if err := owned.write(testEntry(stateFinished, "http://x")); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestFlushSetsAsideWhatCannotBeRead(t *testing.T) {
 func TestSetAsideKeepsTheEntryAndTheReason(t *testing.T) {
 	t.Parallel()
 	s := testSpool(t)
-	owned := s.newEntry(spoolTime, "key")
+	owned := s.newEntry(spoolTime)
 	e := testEntry(stateFinished, "http://x")
 	if err := owned.write(e); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/term"
 )
 
+// outputPause is how long output that was written before a stop may take to pass through.
+const outputPause = 50 * time.Millisecond
+
 // terminal lends the controlling terminal to the program, so that it can read from it and
 // gets the keys that interrupt and stop.
 type terminal struct {
@@ -64,6 +67,12 @@ func (t *terminal) childStarted() { signal.Ignore(syscall.SIGTTOU) }
 // childStopped does what a shell does for a stopped job.
 func (t *terminal) childStopped(child int, sig syscall.Signal) {
 	asked := sig == syscall.SIGTTIN || sig == syscall.SIGTTOU
+	if t.foreground() != t.group {
+		// What the program said before it stopped is still on its way to the user, who may
+		// bring it to the foreground meanwhile.
+		passing := time.NewTimer(outputPause)
+		<-passing.C
+	}
 	front := t.foreground()
 	switch {
 	case asked && front == t.group:
