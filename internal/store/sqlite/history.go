@@ -41,6 +41,16 @@ func (t *txn) addEvents(id task.ID, events []task.Event) error {
 	return nil
 }
 
+// beginHistory writes the events of a task that has none yet.
+func (t *txn) beginHistory(id task.ID, events []task.Event) error {
+	for i, e := range events {
+		if err := t.insertEvent(id, int64(i+1), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (t *txn) addEvent(id task.ID, e task.Event) error {
 	var last int64
 	if err := t.queryRow("SELECT coalesce(max(seq), 0) FROM history WHERE task_id = ?", blob(id)).Scan(&last); err != nil {
@@ -60,9 +70,13 @@ func (t *txn) addEvent(id task.ID, e task.Event) error {
 			return nil
 		}
 	}
+	return t.insertEvent(id, last+1, e)
+}
+
+func (t *txn) insertEvent(id task.ID, seq int64, e task.Event) error {
 	return t.exec(`INSERT INTO history (task_id, seq, at, event, attempt, actor, text, key, count)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		blob(id), last+1, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, e.Text, e.Key, e.Count)
+		blob(id), seq, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, e.Text, e.Key, e.Count)
 }
 
 func (t *txn) addAudit(e audit.Entry) error {

@@ -56,7 +56,7 @@ func (s *Store) Create(ctx context.Context, c task.Change, key task.IdempotencyK
 		if err := t.insert(&c.Task); err != nil {
 			return err
 		}
-		if err := t.addEvents(c.Task.ID, c.Events); err != nil {
+		if err := t.beginHistory(c.Task.ID, c.Events); err != nil {
 			return err
 		}
 		return t.addAudit(entry)

@@ -47,7 +47,7 @@ func (t *txn) importOne(tk task.Task, replace bool, now time.Time, result *task.
 		if err := t.insert(&tk); err != nil {
 			return err
 		}
-		return t.addEvents(tk.ID, []task.Event{{At: now, Name: task.EventImported, Attempt: tk.Attempt, Text: "imported", Count: 1}})
+		return t.beginHistory(tk.ID, []task.Event{{At: now, Name: task.EventImported, Attempt: tk.Attempt, Text: "imported", Count: 1}})
 	}
 	if err != nil {
 		return err
