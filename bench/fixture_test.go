@@ -130,7 +130,7 @@ func (s *server) made(n int, now time.Time) iter.Seq2[task.Task, error] {
 				ID: task.ID(fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64())), Type: task.Quartz, Kind: d.Kind, SourceID: source,
 				UniqueName: d.DisplayName, Description: d.Description, Launcher: []string{"sweep", "System", "ana.lopez", "nightly"}[random.IntN(4)],
 				Created: created, Modified: created.Add(time.Minute), Launched: created.Add(time.Second), Completed: created.Add(time.Minute),
-				Status: []task.CompletionStatus{task.Success, task.Success, task.Success, task.Success, task.Warning, task.Failure}[random.IntN(6)],
+				Status:   []task.CompletionStatus{task.Success, task.Success, task.Success, task.Success, task.Warning, task.Failure}[random.IntN(6)],
 				Messages: []task.Message{{Type: task.MessageInfo, Key: "done", Locale: "en", Text: "The aggregation is complete."}},
 				Returns:  []task.Return{{Name: "TASK_OUT_ACCOUNT_AGGREGATION_TOTAL", AttributeName: "total"}},
 				Attributes: map[string]json.RawMessage{

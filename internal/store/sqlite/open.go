@@ -1,30 +1,18 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"embed"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // registers the driver
 )
-
-// applicationID marks a file as Stint's ("STNT", in the header's field for it).
-const applicationID = 0x53544e54
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // The errors of Open that people meet.
 var (
@@ -187,130 +175,4 @@ func openPool(path string, readOnly bool, connections int) (*sql.DB, error) {
 	db.SetConnMaxIdleTime(0)
 	db.SetConnMaxLifetime(0)
 	return db, nil
-}
-
-// checkHeader looks at the file's first bytes without SQLite, which could
-// change a file that it opens.
-func checkHeader(o Options) error {
-	f, err := os.Open(o.Path)
-	if errors.Is(err, fs.ErrNotExist) && !o.ReadOnly {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("open %s: %w", o.Path, err)
-	}
-	defer f.Close()
-	header := make([]byte, 100)
-	n, err := io.ReadFull(f, header)
-	switch {
-	case errors.Is(err, io.EOF) && !o.ReadOnly:
-		return nil // empty: SQLite's own notion of a new database
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
-		return fmt.Errorf("read %s: %w", o.Path, err)
-	case n < len(header) || !bytes.HasPrefix(header, []byte("SQLite format 3\x00")):
-		return fmt.Errorf("%s %w", o.Path, ErrNotADatabase)
-	}
-	// A crash can leave the mark in the WAL alone; checkVersion looks there.
-	id, version := binary.BigEndian.Uint32(header[68:]), binary.BigEndian.Uint32(header[60:])
-	if id != applicationID && id != 0 {
-		return fmt.Errorf("%s %w", o.Path, ErrNotOurs)
-	}
-	if id == applicationID && int(version) > latest() {
-		return newer(o.Path, int(version))
-	}
-	return nil
-}
-
-// checkVersion refuses a database that is not Stint's or is newer than this
-// program. It writes nothing.
-func checkVersion(ctx context.Context, db rowQuerier, path string) error {
-	var id, version, tables int
-	for _, q := range []struct {
-		sql string
-		to  *int
-	}{
-		{"PRAGMA application_id", &id},
-		{"PRAGMA user_version", &version},
-		{"SELECT count(*) FROM sqlite_schema", &tables},
-	} {
-		if err := db.QueryRowContext(ctx, q.sql).Scan(q.to); err != nil {
-			if primaryCode(err) == 26 { // SQLITE_NOTADB
-				return fmt.Errorf("%s %w", path, ErrNotADatabase)
-			}
-			return fmt.Errorf("read %s: %w", path, err)
-		}
-	}
-	if id != applicationID && tables > 0 {
-		return fmt.Errorf("%s %w", path, ErrNotOurs)
-	}
-	if version > latest() {
-		return newer(path, version)
-	}
-	return nil
-}
-
-type rowQuerier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-func newer(path string, version int) error {
-	return fmt.Errorf("%s %w: its schema is version %d, this program knows up to %d", path, ErrNewer, version, latest())
-}
-
-// latest returns the newest schema version that this program knows.
-func latest() int {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return 0
-	}
-	return len(names)
-}
-
-// migrate applies the migrations that the file lacks, each in a transaction of
-// its own together with the new version number.
-func (s *Store) migrate(ctx context.Context) error {
-	var version int
-	if err := s.write.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("read the schema version: %w", err)
-	}
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return fmt.Errorf("list migrations: %w", err)
-	}
-	for i := version; i < len(names); i++ {
-		script, err := migrations.ReadFile(names[i])
-		if err != nil {
-			return fmt.Errorf("read migration %s: %w", names[i], err)
-		}
-		tx, err := s.write.BeginTx(ctx, nil)
-		if err != nil {
-			return fmt.Errorf("migrate to version %d: %w", i+1, err)
-		}
-		mark := fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, i+1)
-		for _, text := range []string{string(script), mark} {
-			if _, err := tx.ExecContext(ctx, text); err != nil {
-				_ = tx.Rollback()
-				return fmt.Errorf("migrate to version %d (%s): %w", i+1, names[i], err)
-			}
-		}
-		if err := tx.Commit(); err != nil {
-			return fmt.Errorf("migrate to version %d: %w", i+1, err)
-		}
-	}
-	return nil
-}
-
-// millis and at convert between times and stored milliseconds; zero is NULL.
-func millis(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UnixMilli()
-}
-
-func at(ms sql.NullInt64) time.Time {
-	if !ms.Valid {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms.Int64).UTC()
 }

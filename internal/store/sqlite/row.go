@@ -35,3 +35,18 @@ func scanRow(row rowScanner) (task.Row, error) {
 	r.HeartbeatLimit = time.Duration(limit) * time.Millisecond
 	return r, nil
 }
+
+// millis and at convert between times and stored milliseconds; zero is NULL.
+func millis(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+func at(ms sql.NullInt64) time.Time {
+	if !ms.Valid {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms.Int64).UTC()
+}
