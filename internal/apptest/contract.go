@@ -89,9 +89,10 @@ func matchPath(template, path string) (map[string]string, bool) {
 	}
 	params := map[string]string{}
 	for i, segment := range want {
+		plain, err := url.PathUnescape(got[i])
 		if strings.HasPrefix(segment, "{") && got[i] != "" {
 			params[strings.Trim(segment, "{}")] = got[i]
-		} else if segment != got[i] {
+		} else if err != nil || segment != plain {
 			return nil, false
 		}
 	}

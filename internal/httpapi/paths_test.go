@@ -104,6 +104,7 @@ func TestSlashesTooManyAreNoMatter(t *testing.T) {
 	for _, target := range slices.Concat(forms("/stint/v1/definitions"), forms(stintTask(inProgress, "wait"))) {
 		wantStatus(t, get(t, server, target+"?timeout=0"), 200)
 	}
+	wantStatus(t, get(t, server, "/%74ask-status/v%31?limit=5"), 200)
 	for i, id := range patchable(t)[:4] {
 		answer := server.Send(t, apptest.Request{
 			Method: "PATCH", Target: forms("/v2024/task-status/" + id)[i], Header: header("Content-Type", jsonPatch), Body: clearAs("ERROR"),
