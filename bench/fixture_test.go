@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -134,7 +135,7 @@ func (s *server) made(n int, now time.Time) iter.Seq2[task.Task, error] {
 				Messages: []task.Message{{Type: task.MessageInfo, Key: "done", Locale: "en", Text: "The aggregation is complete."}},
 				Returns:  []task.Return{{Name: "TASK_OUT_ACCOUNT_AGGREGATION_TOTAL", AttributeName: "total"}},
 				Attributes: map[string]json.RawMessage{
-					"total": json.RawMessage(fmt.Sprint(random.IntN(100000))), "appId": json.RawMessage(`"` + source + `"`),
+					"total": json.RawMessage(strconv.Itoa(random.IntN(100000))), "appId": json.RawMessage(`"` + source + `"`),
 				},
 				Progress: &progress, PercentComplete: 100, Attempt: 1, HeartbeatLimit: task.DefaultHeartbeatLimit,
 				Target:     &task.Target{ID: source, Type: task.TargetApplication, Name: "Source [source]"},

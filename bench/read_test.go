@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func reads() []struct{ name, query string } {
 
 func (s *server) query(q string) string {
 	if len(q) > 6 && q[len(q)-6:] == "OFFSET" {
-		return q[:len(q)-6] + fmt.Sprint(s.n/10*9)
+		return q[:len(q)-6] + strconv.Itoa(s.n/10*9)
 	}
 	return q
 }

@@ -18,7 +18,7 @@ func BenchmarkImport(b *testing.B) {
 	for _, n := range sizes() {
 		b.Run(fmt.Sprintf("tasks=%d", n), func(b *testing.B) {
 			s := shared.of(b, n)
-			for b.Loop() { //nolint:revive // the fill was measured when it was made
+			for b.Loop() {
 			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(float64(n)/s.filled.Seconds(), "tasks/s")
@@ -74,7 +74,7 @@ func report(b *testing.B, s *server, clients int) {
 // BenchmarkLaunch measures launches into a store that begins empty.
 func BenchmarkLaunch(b *testing.B) {
 	s := open(b, filepath.Join(b.TempDir(), "launch.db"))
-	defer s.store.Close() //nolint:errcheck // a benchmark's end
+	defer s.store.Close()
 	definition := task.NewCatalog().Definitions()[0]
 	for b.Loop() {
 		if _, err := s.tasks.Launch(context.Background(), task.Launch{Definition: definition}, task.IdempotencyKey{}, audit.Origin{Actor: "bench"}); err != nil {

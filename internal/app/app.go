@@ -136,8 +136,7 @@ func (a *App) Run(ctx context.Context) error {
 // Stop refuses new requests, waits for those under way (no longer than the
 // shutdown timeout), and closes the store. It is safe to call more than once.
 func (a *App) Stop() error {
-	a.stop.Do(func() {
-		//nolint:contextcheck // a stop has its own time, whatever ended the run
+	a.stop.Do(func() { //nolint:contextcheck // a stop has its own time, whatever ended the run
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.cfg.ShutdownTimeout))
 		defer cancel()
 		a.log.InfoContext(ctx, "stopping")

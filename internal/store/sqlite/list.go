@@ -249,7 +249,7 @@ func (l *lister) walk(w *window, r tally.Range) (bucket int64, ok bool, err erro
 	if w.desc {
 		c.sql += " DESC"
 	}
-	rows, err := l.reading.query(c.sql, c.args...)
+	rows, err := l.query(c.sql, c.args...)
 	if err != nil {
 		return 0, false, err
 	}

@@ -78,7 +78,7 @@ func (r reading) stmt(query string) (*sql.Stmt, error) {
 	if stmt, ok := r.stmts[query]; ok || len(r.stmts) >= maxPrepared {
 		return stmt, nil
 	}
-	stmt, err := r.conn.PrepareContext(r.ctx, query) //nolint:sqlclosecheck // closed with the reader
+	stmt, err := r.conn.PrepareContext(r.ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (r reading) stmt(query string) (*sql.Stmt, error) {
 }
 
 func (r reading) exec(query string) error {
-	stmt, err := r.stmt(query)
+	stmt, err := r.stmt(query) //nolint:sqlclosecheck // closed with the reader
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (r reading) exec(query string) error {
 }
 
 func (r reading) query(query string, args ...any) (*sql.Rows, error) {
-	stmt, err := r.stmt(query)
+	stmt, err := r.stmt(query) //nolint:sqlclosecheck // closed with the reader
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (r reading) query(query string, args ...any) (*sql.Rows, error) {
 }
 
 func (r reading) queryRow(query string, args ...any) rowScanner {
-	stmt, err := r.stmt(query)
+	stmt, err := r.stmt(query) //nolint:sqlclosecheck // closed with the reader
 	if err != nil {
 		return failedRow{err}
 	}

@@ -235,7 +235,7 @@ func (s *statements) get(ctx context.Context, tx *sql.Tx, query string) (*sql.St
 		return s.inTx[query], nil
 	}
 	s.byText[query] = nil
-	stmt, err := tx.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed with the transaction
+	stmt, err := tx.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
