@@ -24,9 +24,10 @@ build: ## build bin/stint
 run: build ## serve on .stint/ and run an example as a tracked task (LISTEN=, OPS=)
 	@scripts/run.sh $(LISTEN) $(OPS)
 
-# The race detector needs cgo, the program does not.
+# The race detector needs a C compiler, the program does not.
 .PHONY: test
 test: ## run all tests
+	@scripts/test-deps.sh
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./...
 
 .PHONY: test-quick

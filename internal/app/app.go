@@ -130,13 +130,13 @@ func (a *App) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case failure = <-a.failed:
 	}
-	return errors.Join(failure, a.Stop())
+	return errors.Join(failure, a.Stop()) //nolint:contextcheck // a stop has its own time, whatever ended the run
 }
 
 // Stop refuses new requests, waits for those under way (no longer than the
 // shutdown timeout), and closes the store. It is safe to call more than once.
 func (a *App) Stop() error {
-	a.stop.Do(func() { //nolint:contextcheck // a stop has its own time, whatever ended the run
+	a.stop.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.cfg.ShutdownTimeout))
 		defer cancel()
 		a.log.InfoContext(ctx, "stopping")
