@@ -244,3 +244,15 @@ func TestSailPointExperimentalIsNeverRequired(t *testing.T) {
 		wantStatus(t, get(t, server, path+"?limit=1"), 200)
 	}
 }
+
+// The repeat of a clear whose answer was lost carries the tag of before.
+func TestRepeatedClearWithTheOldTagIsHarmless(t *testing.T) {
+	t.Parallel()
+	server := startWithTasks(t)
+	id := patchable(t)[0]
+	old := get(t, server, "/task-status/v1/"+id).Header.Get("ETag")
+	for range 3 {
+		wantSubset(t, patch(t, server, id, clearAs("ERROR"), "If-Match", old), 200, `{"completionStatus":"ERROR"}`)
+	}
+	wantError(t, patch(t, server, id, clearAs("SUCCESS"), "If-Match", old), 412, "412.0 Precondition Failed", "If-Match")
+}

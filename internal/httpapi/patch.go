@@ -330,7 +330,7 @@ func parseStatus(raw json.RawMessage) (task.CompletionStatus, error) {
 // parseCompleted reads a time as scripts write it (contract, section 6).
 func parseCompleted(raw json.RawMessage) (time.Time, error) {
 	bad := task.Errorf(task.IllegalValue, "completed",
-		"%s is not a time: RFC 3339 like 2026-11-24T23:40:50.123Z, or whole epoch milliseconds, from 1970 on", abbreviate(string(raw)))
+		"%s is not a time: RFC 3339 like 2026-11-24T23:40:50.123Z, or whole epoch milliseconds", abbreviate(string(raw)))
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		ms, err := strconv.ParseInt(string(raw), 10, 64)
@@ -341,7 +341,8 @@ func parseCompleted(raw json.RawMessage) (time.Time, error) {
 		return time.UnixMilli(ms).UTC(), nil
 	}
 	t, ok := task.ParseTime(s)
-	if !ok || t.Year() < 1970 {
+	// The zero time stands for none in the domain.
+	if !ok || t.Year() < 1 || t.IsZero() {
 		return time.Time{}, bad
 	}
 	return t, nil

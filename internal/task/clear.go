@@ -17,6 +17,14 @@ type Clear struct {
 	Reason    string
 }
 
+// Done reports whether t ended already as the clear asks: it is the repeat of
+// one that was answered, perhaps to nobody. A status without a time is compared
+// alone.
+func (cl Clear) Done(t *Task) bool {
+	return t.Status != InProgress && cl.Status == t.Status &&
+		(cl.Completed.IsZero() || Millis(cl.Completed).Equal(t.Completed))
+}
+
 // ApplyClear ends t for good. On a complete task it changes nothing where it
 // asks for what is there already (a status without a time is compared alone),
 // and is refused as IllegalUpdate otherwise. The percentage stays where it was.
@@ -28,10 +36,10 @@ func (t Task) ApplyClear(cl Clear, now time.Time) (Change, error) {
 		return Change{}, Errorf(IllegalValue, "completed", "%s is more than 24 hours in the future",
 			FormatTime(cl.Completed))
 	}
+	if cl.Done(&t) {
+		return unchanged(t), nil
+	}
 	if t.Status != InProgress {
-		if cl.Status == t.Status && (cl.Completed.IsZero() || cl.Completed.Equal(t.Completed)) {
-			return unchanged(t), nil
-		}
 		return Change{}, Errorf(IllegalUpdate, "", "the task ended as %s at %s; a completed task does not change",
 			t.Status, FormatTime(t.Completed))
 	}

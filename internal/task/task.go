@@ -239,9 +239,13 @@ func (t *Task) Validate() error {
 		return Errorf(IllegalValue, "returns", "%d are too many: at most %d", len(t.Returns), maxReturns)
 	}
 	for _, at := range []time.Time{t.Created, t.Modified, t.Launched, t.Completed} {
-		if !at.IsZero() && (at.Year() < 1970 || at.Year() > 9999) {
-			return Errorf(IllegalValue, "", "%s is not a time from 1970 to 9999", FormatTime(at))
+		if at.Year() < 1 || at.Year() > 9999 {
+			return Errorf(IllegalValue, "", "%s is not a time of the years 1 to 9999", FormatTime(at))
 		}
+	}
+	// Times of creation are counted in spans from 1970 on.
+	if t.Created.Year() < 1970 {
+		return Errorf(IllegalValue, "created", "%s is before 1970", FormatTime(t.Created))
 	}
 	if t.Target != nil {
 		if err := t.Target.validate(); err != nil {
