@@ -70,10 +70,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if err != nil {
 		return nil, err
 	}
-	handler, err := httpapi.New(httpapi.Options{
-		Store: a.store, Tasks: a.tasks, Catalog: task.NewCatalog(), Log: log, Now: now,
-		Draining: a.draining.Load, LoopbackOnly: cfg.InsecureNoAuth,
-	})
+	options := httpapi.Options{
+		Store: a.store, Tasks: a.tasks, Catalog: task.NewCatalog(), Log: log, Now: now, Draining: a.draining.Load,
+	}
+	if cfg.InsecureNoAuth {
+		options.HostAllowed = config.IsLoopback
+	}
+	handler, err := httpapi.New(options)
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)
 	}

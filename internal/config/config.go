@@ -92,6 +92,9 @@ type Duration time.Duration
 // ParseDuration reads "90d", "36h", "1d12h", "0" and whatever time.ParseDuration
 // reads.
 func ParseDuration(s string) (time.Duration, error) {
+	if s == "" {
+		return 0, errors.New("a duration is empty: like 90d, 36h or 30s")
+	}
 	days, rest, found := strings.Cut(s, "d")
 	if !found {
 		days, rest = "0", s
@@ -102,7 +105,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 	var d time.Duration
 	if rest != "" {
-		if d, err = time.ParseDuration(rest); err != nil {
+		if d, err = time.ParseDuration(rest); err != nil || d < 0 {
 			return 0, fmt.Errorf("%q is not a duration: like 90d, 36h or 30s", s)
 		}
 	}

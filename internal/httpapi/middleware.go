@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path"
 	"runtime/debug"
@@ -112,7 +110,7 @@ func (a *api) admit(next http.Handler) http.Handler {
 			w.Header().Set("Connection", "close")
 			return &task.Error{Kind: task.Unavailable, Msg: "the server is shutting down", RetryAfter: time.Second}
 		}
-		if a.loopbackOnly && !isLoopbackHost(r.Host) {
+		if a.hostAllowed != nil && r.Host != "" && !a.hostAllowed(r.Host) {
 			return task.Errorf(task.Forbidden, "Host", "%q is not this machine's loopback; without tokens nothing else is served", r.Host)
 		}
 		if err := a.crossOrigin.Check(r); err != nil {
@@ -121,18 +119,6 @@ func (a *api) admit(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 		return nil
 	})
-}
-
-func isLoopbackHost(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = strings.Trim(hostport, "[]")
-	}
-	if host == "" || strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }
 
 // headAsGet lets HEAD take the way of GET, so that their headers are the same;

@@ -46,10 +46,10 @@ type Options struct {
 	// Draining reports that the server is shutting down: what comes in new is
 	// answered with 503.
 	Draining func() bool
-	// LoopbackOnly refuses requests for another host than this machine's
-	// loopback: without tokens nothing else keeps a page in a browser out whose
-	// name was made to point here.
-	LoopbackOnly bool
+	// HostAllowed, where set, says which hosts may be asked for. A server without
+	// tokens serves its loopback names alone: nothing else keeps a page in a
+	// browser out whose name was made to point here.
+	HostAllowed func(host string) bool
 }
 
 type api struct {
@@ -61,8 +61,8 @@ type api struct {
 	now      func() time.Time
 	draining func() bool
 
-	loopbackOnly bool
-	crossOrigin  *http.CrossOriginProtection
+	hostAllowed func(string) bool
+	crossOrigin *http.CrossOriginProtection
 }
 
 // minCompressed is the least body that is worth compressing.
@@ -76,7 +76,7 @@ func New(o Options) (http.Handler, error) {
 	a := &api{
 		store: o.Store, tasks: o.Tasks, catalog: o.Catalog, table: query.Tasks(o.Catalog),
 		log: o.Log, now: o.Now, draining: o.Draining,
-		loopbackOnly: o.LoopbackOnly, crossOrigin: http.NewCrossOriginProtection(),
+		hostAllowed: o.HostAllowed, crossOrigin: http.NewCrossOriginProtection(),
 	}
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.SuffixETag(gzipTag))
 	if err != nil {
