@@ -46,10 +46,14 @@ func join(terms []query.Expr, operator string) clause {
 	return c
 }
 
+// nothing selects no row. SQLite folds the literal 0 together with what stands
+// beside it, and then finds no use for the index that a branch names.
+func nothing() clause { return clause{"1 = ?", []any{0}} }
+
 func compare(column string, values []any) clause {
 	switch len(values) {
 	case 0:
-		return clause{"0", nil}
+		return nothing()
 	case 1:
 		return clause{column + " = ?", values}
 	}

@@ -103,7 +103,7 @@ func indexes(f query.Field) (string, tally.Dimension, bool) {
 func (p *planner) compare(e query.Compare) (*plan, error) {
 	values := parameters(e)
 	if len(values) == 0 {
-		return &plan{branches: []branch{{"tasks_created", clause{sql: "0"}}}, exact: true}, nil
+		return &plan{branches: []branch{{"tasks_created", nothing()}}, exact: true}, nil
 	}
 	if e.Field == query.FieldID {
 		return &plan{
