@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"stint/internal/store/tally"
 )
@@ -31,8 +32,8 @@ type txn struct {
 }
 
 // do runs fn in the writer and returns when its changes are on disk, or when
-// ctx ends; in that case the write may still happen. An error of fn undoes what
-// it did and nothing else.
+// ctx ends before its turn has come; in that case nothing is written. An error
+// of fn undoes what it did and nothing else.
 func (s *Store) do(ctx context.Context, doing string, fn func(*txn) error) error {
 	if s.write == nil {
 		return interpret(doing, errors.New("the store was opened for reading"))
@@ -45,12 +46,9 @@ func (s *Store) do(ctx context.Context, doing string, fn func(*txn) error) error
 	case <-s.closing:
 		return interpret(doing, errClosed)
 	}
-	select {
-	case err := <-o.done:
-		return interpret(doing, err)
-	case <-ctx.Done():
-		return interpret(doing, ctx.Err())
-	}
+	// Its turn has come: it takes no longer than the batch does, and whoever
+	// left now would not know what became of it.
+	return interpret(doing, <-o.done)
 }
 
 // writeLoop is the only goroutine that writes.
@@ -133,7 +131,7 @@ func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Delt
 	if err := t.exec("SAVEPOINT write"); err != nil {
 		return nil, err
 	}
-	own = o.fn(t)
+	own = o.run(t)
 	if own != nil {
 		if breaksTransaction(own) {
 			return nil, own
@@ -149,6 +147,17 @@ func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Delt
 		deltas.Merge(t.deltas)
 	}
 	return own, nil
+}
+
+// run turns a panic of the write's own function into its error: the goroutine
+// that it runs on is everybody's.
+func (o *op) run(t *txn) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return o.fn(t)
 }
 
 // addTallies writes the changed counts.
