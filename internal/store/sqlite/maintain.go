@@ -49,7 +49,10 @@ func (s *Store) Purge(ctx context.Context, before time.Time, limit int, expire a
 		return t.exec("DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE created <= ? LIMIT ?)",
 			before.UnixMilli(), limit)
 	})
-	return deleted, err
+	if err != nil {
+		return 0, err // nothing was deleted, however far it came
+	}
+	return deleted, nil
 }
 
 const purgeSQL = "SELECT id FROM tasks WHERE created <= ? ORDER BY created, id LIMIT ?"

@@ -47,7 +47,7 @@ func (s *Store) Create(ctx context.Context, c task.Change, key task.IdempotencyK
 				stored, _, err = t.load(first)
 				return err
 			}
-			err = t.exec("INSERT INTO idempotency (key, fingerprint, task_id, created) VALUES (?, ?, ?, ?)",
+			err = t.exec("INSERT OR REPLACE INTO idempotency (key, fingerprint, task_id, created) VALUES (?, ?, ?, ?)",
 				key.Key, key.Fingerprint, blob(c.Task.ID), c.Task.Created.UnixMilli())
 			if err != nil {
 				return err
@@ -68,10 +68,11 @@ func (s *Store) Create(ctx context.Context, c task.Change, key task.IdempotencyK
 }
 
 // launchedBefore returns the id of the task that an earlier launch with this
-// key made, or "".
+// key made, or "" where there is none, or none any more.
 func (t *txn) launchedBefore(key task.IdempotencyKey) (task.ID, error) {
 	var id, fingerprint []byte
-	err := t.queryRow("SELECT task_id, fingerprint FROM idempotency WHERE key = ?", key.Key).Scan(&id, &fingerprint)
+	err := t.queryRow("SELECT task_id, fingerprint FROM idempotency JOIN tasks ON tasks.id = task_id WHERE key = ?",
+		key.Key).Scan(&id, &fingerprint)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -156,21 +157,21 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 	if err != nil {
 		return err
 	}
+	rest := []any{
+		after.Modified.UnixMilli(), after.Attempt, after.Sequence, millis(after.LastReport), after.HeartbeatLimit.Milliseconds(),
+		millis(after.HeartbeatDeadline()), millis(after.CancelRequested), text(string(after.Reported)), wire, seq,
+	}
+	const restSQL = `modified = ?, attempt = ?, sequence = ?, last_report = ?, heartbeat_limit = ?, deadline = ?,
+		cancel_requested = ?, reported = ?, wire = ? WHERE seq = ?`
 	// An UPDATE rewrites the entry of every index with a column in its SET list,
 	// changed or not; a report that ends nothing names as few as it can.
-	if before.Status == after.Status && before.Launched.Equal(after.Launched) {
-		return t.exec(`UPDATE tasks SET modified = ?, sequence = ?, last_report = ?, deadline = ?, cancel_requested = ?,
-			wire = ? WHERE seq = ?`,
-			after.Modified.UnixMilli(), after.Sequence, millis(after.LastReport), millis(after.HeartbeatDeadline()),
-			millis(after.CancelRequested), wire, seq)
+	if before.Status == after.Status && before.Completed.Equal(after.Completed) && before.Launched.Equal(after.Launched) {
+		return t.exec("UPDATE tasks SET "+restSQL, rest...)
 	}
 	t.deltas.Add(before, -1)
 	t.deltas.Add(after, 1)
-	return t.exec(`UPDATE tasks SET modified = ?, launched = ?, completed = ?, status = ?, attempt = ?, sequence = ?,
-		last_report = ?, deadline = ?, cancel_requested = ?, reported = ?, wire = ? WHERE seq = ?`,
-		after.Modified.UnixMilli(), millis(after.Launched), millis(after.Completed), text(string(after.Status)),
-		after.Attempt, after.Sequence, millis(after.LastReport), millis(after.HeartbeatDeadline()),
-		millis(after.CancelRequested), text(string(after.Reported)), wire, seq)
+	return t.exec("UPDATE tasks SET launched = ?, completed = ?, status = ?, "+restSQL,
+		append([]any{millis(after.Launched), millis(after.Completed), text(string(after.Status))}, rest...)...)
 }
 
 // replace writes another task over the one in a row, whatever differs.
