@@ -152,11 +152,19 @@ func TestFilterBounds(t *testing.T) {
 		"32 KiB of commas":       {strings.Repeat(",", most), "filters"},
 		"32 KiB of a letter":     {strings.Repeat("a", most), "filters"},
 		"32 KiB of and":          {strings.Repeat(`id eq "" and `, most/13-1) + `id eq "x"`, ""},
+		"32 KiB of or":           {strings.Repeat(`not id eq "a" or `, most/17-2) + `id eq "x"`, ""},
+		"32 KiB of lists in a union": {
+			`sourceId in ("` + strings.Join(strings.Split("abcdefghijklmnop", ""), `","`) + `") and not (` +
+				strings.Repeat(`launcher in (a,b,c,d,e,f,g,h,i,j,k,l,m) or `, most/44-6) + `launcher eq "x")`, "",
+		},
+		"63 levels of not around lists": {
+			strings.Repeat(`not (launcher eq "a" or sourceId in ("b","c") and not `, 21) + `id eq "x"` + strings.Repeat(")", 21), "",
+		},
 		"a line of nearly 1 MiB": {strings.Repeat("(", 300<<10), "filters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer := get(t, server, "/task-status/v1?limit=1&filters="+url.QueryEscape(test.filter))
+			answer := get(t, server, "/task-status/v1?limit=1&count=true&filters="+url.QueryEscape(test.filter))
 			if test.says == "" {
 				wantStatus(t, answer, 200)
 				return

@@ -71,7 +71,7 @@ func (t Task) ApplyCancel(actor, reason string, now time.Time) Change {
 		c.add(now, EventCancelled, actor, "cancelled%s", because(reason))
 		return c
 	}
-	c.Task.CancelRequested = now
+	c.Task.CancelRequested, c.Task.CancelReason = now, reason
 	c.Task.touch(now)
 	c.add(now, EventCancelRequested, actor, "asked to stop%s", because(reason))
 	return c

@@ -200,7 +200,7 @@ func (t *Task) mergeAttributes(more map[string]json.RawMessage) {
 // ShouldStop reports whether the executor is to stop its work, and why.
 func (t *Task) ShouldStop() (bool, string) {
 	if t.Status == InProgress && !t.CancelRequested.IsZero() {
-		return true, "a person asked the task to stop at " + FormatTime(t.CancelRequested)
+		return true, "a person asked the task to stop at " + FormatTime(t.CancelRequested) + because(t.CancelReason)
 	}
 	return false, ""
 }

@@ -147,6 +147,8 @@ type Task struct {
 	HeartbeatLimit time.Duration
 	// CancelRequested is when a person asked the running task to stop.
 	CancelRequested time.Time
+	// CancelReason is why, in that person's words; it may be empty.
+	CancelReason string
 	// Reported is the completion that the executor reported, where that is
 	// what ended the task. It tells the repeat of a completion from a late one.
 	Reported CompletionStatus

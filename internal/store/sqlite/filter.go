@@ -34,16 +34,14 @@ func compile(e query.Expr) clause {
 	panic(fmt.Sprintf("sqlite: no SQL for a filter of type %T", e))
 }
 
+// join compiles terms into a balanced tree: SQLite bounds the depth of an
+// expression, and a chain of n terms is n deep.
 func join(terms []query.Expr, operator string) clause {
-	var c clause
-	parts := make([]string, len(terms))
-	for i, term := range terms {
-		inner := compile(term)
-		parts[i] = inner.sql
-		c.args = append(c.args, inner.args...)
+	if len(terms) == 1 {
+		return compile(terms[0])
 	}
-	c.sql = "(" + strings.Join(parts, operator) + ")"
-	return c
+	left, right := join(terms[:len(terms)/2], operator), join(terms[len(terms)/2:], operator)
+	return clause{"(" + left.sql + operator + right.sql + ")", append(left.args, right.args...)}
 }
 
 // nothing selects no row. SQLite folds the literal 0 together with what stands

@@ -13,6 +13,9 @@ import (
 // range over the many values is sorted instead.
 const maxBranches = 16
 
+// maxConsidered is how many terms of an "and" are looked at for the best plan.
+const maxConsidered = 32
+
 // branch is a range of one index that holds its rows in the order of creation
 // (or, for many values at once, in no order).
 type branch struct {
@@ -50,10 +53,18 @@ func (p *planner) plan(filter query.Expr) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	if found == nil {
+	if found == nil || !found.exact && tooLong(filter, len(found.branches)) {
 		return everything, nil
 	}
 	return *found, nil
+}
+
+// tooLong reports whether a filter, applied to each of the branches, would be
+// more than SQLite takes as one statement (a million bytes, 32,766 parameters).
+func tooLong(filter query.Expr, branches int) bool {
+	const maxBytes, maxParameters = 400_000, 16_000
+	c := compile(filter)
+	return branches > 1 && (len(c.sql)*branches > maxBytes || len(c.args)*branches > maxParameters)
 }
 
 // of returns the best plan for e, or nil where e has no selective part.
@@ -144,7 +155,7 @@ func (p *planner) and(e query.And) (*plan, error) {
 	var best *plan
 	var kind *query.Compare
 	pending := false
-	for _, term := range e.Terms {
+	for _, term := range e.Terms[:min(len(e.Terms), maxConsidered)] {
 		switch term := term.(type) {
 		case query.Compare:
 			if term.Field == query.FieldKind {

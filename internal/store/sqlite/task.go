@@ -12,7 +12,7 @@ import (
 )
 
 // columns are those of a task, in the order of scanTask.
-const columns = `kind, source_id, attempt, sequence, last_report, heartbeat_limit, cancel_requested, reported, wire`
+const columns = `kind, source_id, attempt, sequence, last_report, heartbeat_limit, cancel_requested, cancel_reason, reported, wire`
 
 const getSQL = "SELECT " + rowColumns + " FROM tasks WHERE id = ? AND created > ?"
 
@@ -144,12 +144,12 @@ func (t *txn) insert(tk *task.Task) error {
 	}
 	t.deltas.Add(tk, 1)
 	return t.exec(`INSERT INTO tasks (id, created, modified, launched, completed, status, kind, type, source_id, launcher,
-		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, reported, wire)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, wire)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), millis(tk.Launched), millis(tk.Completed),
 		text(string(tk.Status)), string(tk.Kind), string(tk.Type), text(tk.SourceID), tk.Launcher,
 		tk.Attempt, tk.Sequence, millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(), millis(tk.HeartbeatDeadline()),
-		millis(tk.CancelRequested), text(string(tk.Reported)), wire)
+		millis(tk.CancelRequested), text(tk.CancelReason), text(string(tk.Reported)), wire)
 }
 
 func (t *txn) update(seq int64, before, after *task.Task) error {
@@ -159,10 +159,11 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 	}
 	rest := []any{
 		after.Modified.UnixMilli(), after.Attempt, after.Sequence, millis(after.LastReport), after.HeartbeatLimit.Milliseconds(),
-		millis(after.HeartbeatDeadline()), millis(after.CancelRequested), text(string(after.Reported)), wire, seq,
+		millis(after.HeartbeatDeadline()), millis(after.CancelRequested), text(after.CancelReason), text(string(after.Reported)),
+		wire, seq,
 	}
 	const restSQL = `modified = ?, attempt = ?, sequence = ?, last_report = ?, heartbeat_limit = ?, deadline = ?,
-		cancel_requested = ?, reported = ?, wire = ? WHERE seq = ?`
+		cancel_requested = ?, cancel_reason = ?, reported = ?, wire = ? WHERE seq = ?`
 	// An UPDATE rewrites the entry of every index with a column in its SET list,
 	// changed or not; a report that ends nothing names as few as it can.
 	if before.Status == after.Status && before.Completed.Equal(after.Completed) && before.Launched.Equal(after.Launched) {
@@ -190,18 +191,19 @@ func (t *txn) delete(seq int64, tk *task.Task) error {
 func scanTask(row rowScanner, more ...any) (task.Task, error) {
 	var (
 		t                   task.Task
-		source, reported    sql.NullString
+		source, why         sql.NullString
+		reported            sql.NullString
 		lastReport, stopped sql.NullInt64
 		limit               int64
 		wire                []byte
 	)
 	err := row.Scan(append([]any{
-		&t.Kind, &source, &t.Attempt, &t.Sequence, &lastReport, &limit, &stopped, &reported, &wire,
+		&t.Kind, &source, &t.Attempt, &t.Sequence, &lastReport, &limit, &stopped, &why, &reported, &wire,
 	}, more...)...)
 	if err != nil {
 		return task.Task{}, err
 	}
-	t.SourceID, t.Reported = source.String, task.CompletionStatus(reported.String)
+	t.SourceID, t.CancelReason, t.Reported = source.String, why.String, task.CompletionStatus(reported.String)
 	t.LastReport, t.CancelRequested = at(lastReport), at(stopped)
 	t.HeartbeatLimit = time.Duration(limit) * time.Millisecond
 	if err := t.UnmarshalWire(wire); err != nil {

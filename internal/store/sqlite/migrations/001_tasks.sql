@@ -17,6 +17,7 @@ CREATE TABLE tasks (
 	heartbeat_limit  INTEGER NOT NULL,
 	deadline         INTEGER,
 	cancel_requested INTEGER,
+	cancel_reason    TEXT,
 	reported         TEXT,
 	wire             BLOB    NOT NULL, -- the TaskStatus as it is served; holds what no column does
 	CHECK (length(id) = 16),
