@@ -1,0 +1,124 @@
+// Package storetest holds every store against what the rest of the program
+// counts on: one suite, run unchanged on each backend.
+//
+// It owns the cases and the interface that they use. It does not own any
+// backend's details: no SQL, no files, no plan. A backend has tests of its own
+// for those.
+//
+// Invariants: each case has a store of its own, empty at the start; what a list
+// must hold is worked out by query.Match and plain sorting, never by another
+// query of the store.
+package storetest
+
+import (
+	"context"
+	"iter"
+	"testing"
+	"time"
+
+	"stint/internal/audit"
+	"stint/internal/query"
+	"stint/internal/task"
+)
+
+// Store is all that the program asks of storage. Errors are *task.Error, or
+// wrap the cause of a context that has ended. All methods are safe for
+// concurrent use.
+type Store interface {
+	// Get returns a task created after since; else NotFound.
+	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
+	// List returns a page of the tasks created after since, and how many there
+	// are in all where the page asks for it, else -1.
+	List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error)
+	// History returns a task's events, oldest first; none for an unknown task.
+	History(ctx context.Context, id task.ID) ([]task.Event, error)
+	// Audit returns the entries about an object, oldest first.
+	Audit(ctx context.Context, object string) ([]audit.Entry, error)
+	// Create stores a new task, its events and its entry together; or finds the
+	// one that the key made before, and says false.
+	Create(ctx context.Context, c task.Change, key task.IdempotencyKey, entry audit.Entry) (task.Task, bool, error)
+	// Update writes what fn makes of a task: task, events and entry together. A
+	// refusal (Change.Err) keeps the events only and is returned.
+	Update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error)
+	// Overdue returns the tasks whose heartbeat deadline is now or before, the
+	// longest overdue first.
+	Overdue(ctx context.Context, now time.Time, limit int) ([]task.ID, error)
+	// Purge deletes up to limit tasks created at before or earlier, the oldest
+	// first, after expire has seen each of them.
+	Purge(ctx context.Context, before time.Time, limit int, expire audit.UpdateFunc) (int, error)
+	// Setting returns a stored value; the first ever caller's where none was.
+	Setting(ctx context.Context, name string, initial []byte) ([]byte, error)
+	// Import stores all tasks or none.
+	Import(ctx context.Context, tasks iter.Seq2[task.Task, error], replace bool, now time.Time,
+		entry func(task.ImportResult) audit.Entry) (task.ImportResult, error)
+	// Export calls fn for every task, oldest first.
+	Export(ctx context.Context, fn func(task.Row) error) error
+	// Ping tells whether the store can be read.
+	Ping(ctx context.Context) error
+	// Close waits for what is under way. It may be called more than once.
+	Close() error
+}
+
+// Run runs the suite. newStore returns an empty store; the suite closes it.
+func Run(t *testing.T, newStore func(t *testing.T) Store) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		run  func(t trial)
+	}{
+		{"create keeps every field", testCreateKeepsEveryField},
+		{"create keeps values as written", testCreateKeepsValues},
+		{"create refuses an id that is taken", testCreateTakenID},
+		{"idempotency repeats", testIdempotencyRepeats},
+		{"idempotency conflicts", testIdempotencyConflict},
+		{"idempotency at once", testIdempotencyAtOnce},
+		{"idempotency outlives no task", testIdempotencyOfPurged},
+		{"update writes together", testUpdateWritesTogether},
+		{"update keeps every field", testUpdateKeepsEveryField},
+		{"update refused", testUpdateRefused},
+		{"update fails", testUpdateFails},
+		{"update without a change", testUpdateUnchanged},
+		{"update not found", testUpdateNotFound},
+		{"history counts refusals", testHistoryCountsRefusals},
+		{"history is bounded", testHistoryIsBounded},
+		{"fencing", testFencing},
+		{"writers at once", testManyWriters},
+		{"writers that fail", testFailingNeighbours},
+		{"writers that give up", testCancelledNeighbours},
+		{"paging", testPaging},
+		{"offsets", testOffsets},
+		{"counts", testCounts},
+		{"visibility", testVisibility},
+		{"case", testFold},
+		{"filters", testFilters},
+		{"counts stay exact", testCountsStayExact},
+		{"overdue", testOverdue},
+		{"purge", testPurge},
+		{"purge in batches", testPurgeBatches},
+		{"purge expires", testPurgeExpires},
+		{"import", testImport},
+		{"import all or nothing", testImportAllOrNothing},
+		{"import replaces", testImportReplaces},
+		{"export", testExport},
+		{"settings", testSettings},
+		{"closed", testClosed},
+		{"contexts", testContexts},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			t.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					t.Errorf("close the store: %v", err)
+				}
+			})
+			c.run(trial{t, s})
+		})
+	}
+}
+
+// trial is one case on one store.
+type trial struct {
+	*testing.T
+	store Store
+}
