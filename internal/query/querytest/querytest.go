@@ -79,10 +79,10 @@ func idGenerator() *rapid.Generator[task.ID] {
 // createdGenerator prefers equal times, times a millisecond apart, and those
 // around powers of two, where spans of counting begin.
 func createdGenerator() *rapid.Generator[time.Time] {
-	base := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).UnixMilli() >> 30 << 30
+	base := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).UnixMilli() >> 31 << 31
 	return rapid.Map(rapid.SampledFrom([]int64{
-		base, base, base + 1, base - 1, base + 999, base + 1<<14 - 1, base + 1<<14, base + 1<<22 - 1, base + 1<<22,
-		base + 1<<30 - 1, base + 1<<30, base + 12345678, base - 87654321, 0, 1,
+		base, base, base + 1, base - 1, base + 999, base + 1<<19 - 1, base + 1<<19, base + 1<<25 - 1, base + 1<<25,
+		base + 1<<31 - 1, base + 1<<31, base + 12345678, base - 87654321, 0, 1,
 	}), func(ms int64) time.Time { return time.UnixMilli(ms).UTC() })
 }
 

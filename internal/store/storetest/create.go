@@ -32,7 +32,7 @@ func fullTask() task.Task {
 		Definition: &task.Summary{
 			ID: "d", UniqueName: "Def", Description: "of", ParentName: "p", Executor: "external", Arguments: json.RawMessage(`{"a":1}`),
 		},
-		Attempt: 3, Sequence: 1 << 40, LastReport: at(3), HeartbeatLimit: 90 * time.Second, CancelRequested: at(2),
+		Attempt: 3, Sequence: 1 << 40, LastReport: at(3), HeartbeatLimit: 90 * time.Second, CancelRequested: at(2), CancelReason: "genügt",
 		Reported: task.Success,
 	}
 }

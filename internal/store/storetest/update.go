@@ -61,7 +61,7 @@ func testUpdateKeepsEveryField(t trial) {
 		"sequence":   func(tk *task.Task) { tk.Sequence = 1 << 50 },
 		"report":     func(tk *task.Task) { tk.LastReport = now },
 		"limit":      func(tk *task.Task) { tk.HeartbeatLimit = 17 * time.Second },
-		"cancel":     func(tk *task.Task) { tk.CancelRequested = now.Add(time.Millisecond) },
+		"cancel":     func(tk *task.Task) { tk.CancelRequested, tk.CancelReason = now.Add(time.Millisecond), "r" },
 		"reported":   func(tk *task.Task) { tk.Reported = task.Success },
 		"modified":   func(tk *task.Task) { tk.Modified = now },
 		"launched":   func(tk *task.Task) { tk.Launched = now },

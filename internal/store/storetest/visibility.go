@@ -13,7 +13,7 @@ import (
 func testVisibility(t trial) {
 	s := t.store
 	edge := start()
-	for _, at := range []time.Time{edge, time.UnixMilli(edge.UnixMilli() >> 14 << 14).UTC(), time.UnixMilli(0).UTC()} {
+	for _, at := range []time.Time{edge, time.UnixMilli(edge.UnixMilli() >> 19 << 19).UTC(), time.UnixMilli(0).UTC()} {
 		for i := range 3 {
 			tk := emptyTask()
 			tk.Created = at.Add(time.Duration(i-1) * time.Millisecond)
