@@ -32,6 +32,9 @@ const (
 	headerTimeout = 10 * time.Second
 	writeTimeout  = time.Minute
 	idleTimeout   = 10 * time.Minute
+	// unreadTimeout is how long a body may take that no handler reads: the server
+	// reads it to the end before it answers. Handlers that read one set their own.
+	unreadTimeout = 5 * time.Second
 )
 
 // App is one running server. New makes it, Start begins it, Stop ends it.
@@ -87,15 +90,21 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if a.opsNet, err = lc.Listen(ctx, "tcp", cfg.OpsListen); err != nil {
 		return nil, fmt.Errorf("--ops-listen: %w", err)
 	}
-	a.api, a.ops = a.server(handler), a.server(a.opsHandler())
+	a.api, a.ops = a.server(handler, now), a.server(a.opsHandler(), now)
 	a.loops = append(a.loops,
 		engine.NewLiveness(a.tasks, log), engine.NewRetention(a.tasks, time.Duration(cfg.Retention), log))
 	return a, nil
 }
 
-func (a *App) server(h http.Handler) *http.Server {
+func (a *App) server(h http.Handler, now func() time.Time) *http.Server {
+	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(now().Add(unreadTimeout))
+		}
+		h.ServeHTTP(w, r)
+	})
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: guarded, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -128,7 +128,7 @@ func (a *api) adapt(h handlerFunc) http.Handler {
 // unknownPath names the right path to those who typed one that never existed.
 func unknownPath(path string) error {
 	for _, never := range []string{"/v3/task-status", "/latest/task-status"} {
-		if rest, ok := strings.CutPrefix(path, never); ok {
+		if rest, ok := strings.CutPrefix(path, never); ok && (rest == "" || rest[0] == '/') {
 			return task.Errorf(task.NotFound, "", "%s never existed; the path is /task-status/v1%s", never, rest)
 		}
 	}
