@@ -66,10 +66,7 @@ func checkVersion(ctx context.Context, db rowQuerier, path string) error {
 		{"SELECT count(*) FROM sqlite_schema", &tables},
 	} {
 		if err := db.QueryRowContext(ctx, q.sql).Scan(q.to); err != nil {
-			if primaryCode(err) == lib.SQLITE_NOTADB {
-				return fmt.Errorf("%s %w", path, ErrNotADatabase)
-			}
-			return fmt.Errorf("read %s: %w", path, err)
+			return cannotRead(path, err)
 		}
 	}
 	if id != applicationID && tables > 0 {
@@ -83,6 +80,14 @@ func checkVersion(ctx context.Context, db rowQuerier, path string) error {
 
 type rowQuerier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// cannotRead tells a file that is no database from one that cannot be read now.
+func cannotRead(path string, err error) error {
+	if primaryCode(err) == lib.SQLITE_NOTADB {
+		return fmt.Errorf("%s %w", path, ErrNotADatabase)
+	}
+	return fmt.Errorf("read %s: %w", path, err)
 }
 
 func newer(path string, version int) error {

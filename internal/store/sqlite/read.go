@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"runtime"
 )
 
@@ -32,7 +31,7 @@ func (s *Store) openReaders(ctx context.Context, path string) (err error) {
 		conn, err := s.read.Conn(ctx)
 		if err != nil {
 			// Those opened so far end with s.read.
-			return fmt.Errorf("open %s for reading: %w", path, err)
+			return cannotRead(path, err)
 		}
 		pool <- &reader{conn: conn, stmts: map[string]*sql.Stmt{}}
 	}
