@@ -18,10 +18,10 @@ func TestReadOnlyDirectory(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "ro")
 	path := filepath.Join(dir, "stint.db")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // others must be able to look
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o555); err != nil { //nolint:gosec // as above
+	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error)

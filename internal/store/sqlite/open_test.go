@@ -90,39 +90,36 @@ func files(tb testing.TB, dir string) map[string]string {
 // and left as it was, byte for byte.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
+	whole := func(text string) func([]byte) string { return func([]byte) string { return text } }
 	for name, test := range map[string]struct {
-		make func(t *testing.T, path string)
-		want error
+		ours    bool                // a database of ours to begin with
+		sql     string              // run on it
+		content func([]byte) string // written over it
+		want    error
 	}{
-		"a short text": {func(t *testing.T, path string) { write(t, path, "hello") }, sqlite.ErrNotADatabase},
-		"a long text":  {func(t *testing.T, path string) { write(t, path, strings.Repeat("hello ", 1000)) }, sqlite.ErrNotADatabase},
-		"a header and rubbish": {func(t *testing.T, path string) {
-			write(t, path, "SQLite format 3\x00"+strings.Repeat("\x17", 8000))
-		}, sqlite.ErrNotOurs},
-		"a header, ours, and rubbish": {func(t *testing.T, path string) {
-			closeStore(t, open(t, path))
-			whole, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, path, string(whole[:16])+"\xff\xff\x09\x09"+string(whole[20:]))
-		}, sqlite.ErrNotADatabase},
-		"another program's database": {func(t *testing.T, path string) { script(t, path, "CREATE TABLE t (a)") }, sqlite.ErrNotOurs},
-		"another program's, in WAL mode": {func(t *testing.T, path string) {
-			script(t, path, "PRAGMA journal_mode=WAL; CREATE TABLE t (a)")
-		}, sqlite.ErrNotOurs},
-		"another program's, marked": {func(t *testing.T, path string) {
-			script(t, path, "PRAGMA application_id=1; CREATE TABLE t (a)")
-		}, sqlite.ErrNotOurs},
-		"a newer version's": {func(t *testing.T, path string) {
-			closeStore(t, open(t, path))
-			script(t, path, "PRAGMA user_version=99; PRAGMA wal_checkpoint(TRUNCATE)")
-		}, sqlite.ErrNewer},
+		"a short text":         {content: whole("hello"), want: sqlite.ErrNotADatabase},
+		"a long text":          {content: whole(strings.Repeat("hello ", 1000)), want: sqlite.ErrNotADatabase},
+		"a header and rubbish": {content: whole("SQLite format 3\x00" + strings.Repeat("\x17", 8000)), want: sqlite.ErrNotOurs},
+		"a header, ours, and rubbish": {
+			ours: true, content: func(b []byte) string { return string(b[:16]) + "\xff\xff\x09\x09" + string(b[20:]) }, want: sqlite.ErrNotADatabase,
+		},
+		"another program's database":     {sql: "CREATE TABLE t (a)", want: sqlite.ErrNotOurs},
+		"another program's, in WAL mode": {sql: "PRAGMA journal_mode=WAL; CREATE TABLE t (a)", want: sqlite.ErrNotOurs},
+		"another program's, marked":      {sql: "PRAGMA application_id=1; CREATE TABLE t (a)", want: sqlite.ErrNotOurs},
+		"a newer version's":              {ours: true, sql: "PRAGMA user_version=99; PRAGMA wal_checkpoint(TRUNCATE)", want: sqlite.ErrNewer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "stint.db")
-			test.make(t, path)
+			if test.ours {
+				closeStore(t, open(t, path))
+			}
+			if test.sql != "" {
+				script(t, path, test.sql)
+			}
+			if test.content != nil {
+				write(t, path, test.content([]byte(files(t, filepath.Dir(path))["stint.db"])))
+			}
 			before := files(t, filepath.Dir(path))
 			for _, readOnly := range []bool{false, true} {
 				s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, ReadOnly: readOnly})
@@ -143,7 +140,7 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("there are %d files, were %d", len(after), len(before))
 			}
 			// The refusal has let go of the lock.
-			if test.want == sqlite.ErrNewer {
+			if test.ours && test.sql != "" {
 				script(t, path, "PRAGMA user_version=1")
 				closeStore(t, open(t, path))
 			}
