@@ -149,7 +149,8 @@ func formatOptional(t time.Time) *string {
 
 // ParseTime reads a date-time as people and scripts write it: RFC 3339 with any
 // number of decimals and any offset; also a space instead of T, +0000 or +00
-// instead of +00:00, and no zone, which is UTC. It is cut to the millisecond.
+// instead of +00:00, and no zone, which is UTC. It is cut to the millisecond. A
+// time that the wire cannot show, or that stands for none, is not read.
 // Source: contract, section 6.
 func ParseTime(s string) (time.Time, bool) {
 	s = strings.ToUpper(s)
@@ -158,7 +159,8 @@ func ParseTime(s string) (time.Time, bool) {
 	}
 	for _, layout := range []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"} {
 		if t, err := time.Parse(layout, s); err == nil {
-			return Millis(t), true
+			t = Millis(t)
+			return t, t.Year() >= 1 && t.Year() <= 9999 && !t.IsZero()
 		}
 	}
 	return time.Time{}, false
