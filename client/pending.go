@@ -34,6 +34,10 @@ func (p *pending) setProgress(text string) {
 
 func (p *pending) setPercent(percent int) {
 	percent = min(max(percent, 0), 100)
+	// It never falls, also between two reports that are sent as one.
+	if p.percent != nil && *p.percent > percent {
+		return
+	}
 	p.percent = &percent
 }
 

@@ -66,6 +66,14 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 			err = errors.Join(err, a.closeAll())
 		}
 	}()
+	// The addresses first: where one is taken, no database is made.
+	var lc net.ListenConfig
+	if a.apiNet, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	if a.opsNet, err = lc.Listen(ctx, "tcp", cfg.OpsListen); err != nil {
+		return nil, fmt.Errorf("--ops-listen: %w", err)
+	}
 	if a.store, err = sqlite.Open(ctx, sqlite.Options{Path: cfg.DB}); err != nil {
 		return nil, err
 	}
@@ -82,13 +90,6 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	handler, err := httpapi.New(options)
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)
-	}
-	var lc net.ListenConfig
-	if a.apiNet, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
-	}
-	if a.opsNet, err = lc.Listen(ctx, "tcp", cfg.OpsListen); err != nil {
-		return nil, fmt.Errorf("--ops-listen: %w", err)
 	}
 	a.api, a.ops = a.server(handler, now), a.server(a.opsHandler(), now)
 	a.loops = append(a.loops,

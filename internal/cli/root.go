@@ -104,6 +104,7 @@ func newRoot(s *session) *cobra.Command {
 		Short: "Track background work: launch, watch, report, clear",
 		Long: "Stint keeps a record of background work: what runs, how far it is, how it ended.\n\n" +
 			"Commands that talk to a server find it by --url or STINT_URL.",
+		Version:       buildVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"stint/internal/audit"
@@ -41,6 +42,9 @@ type Tasks struct {
 	visibility time.Duration
 	secret     []byte // signs report tokens
 	hub        *hub
+	// failedAt is when a write last failed for want of storage, in Unix
+	// milliseconds.
+	failedAt atomic.Int64
 }
 
 // NewTasks returns Tasks over a store; the first ever makes the secret of the
@@ -178,11 +182,18 @@ func (s *Tasks) Close() { s.hub.close() }
 
 func (s *Tasks) update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error) {
 	t, err := s.store.Update(ctx, id, since, fn)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.hub.notify(id)
+	case task.KindOf(err) == task.Unavailable:
+		s.failedAt.Store(s.now().UnixMilli())
 	}
 	return t, err
 }
+
+// lastFailure is when a write last failed because the storage could not take
+// it: reports may have been turned away.
+func (s *Tasks) lastFailure() time.Time { return time.UnixMilli(s.failedAt.Load()) }
 
 // withEntry completes the audit entry of a change of before, if it is one.
 func withEntry(before task.Task, c task.Change, entry audit.Entry) (audit.Change, error) {

@@ -21,7 +21,7 @@ type launchBody struct {
 	Target                *targetBody                `json:"target"`
 	Arguments             json.RawMessage            `json:"arguments"`
 	Attributes            map[string]json.RawMessage `json:"attributes"`
-	HeartbeatLimitSeconds *int64                     `json:"heartbeatLimitSeconds"`
+	HeartbeatLimitSeconds *whole                     `json:"heartbeatLimitSeconds"`
 }
 
 type targetBody struct {
@@ -56,7 +56,7 @@ func (b *launchBody) launch(catalog *task.Catalog) (task.Launch, error) {
 		l.Arguments = b.Arguments
 	}
 	if s := b.HeartbeatLimitSeconds; s != nil {
-		longest := int64(task.MaxHeartbeatLimit / time.Second)
+		longest := whole(task.MaxHeartbeatLimit / time.Second)
 		if *s < 1 || *s > longest {
 			return l, task.Errorf(task.IllegalValue, "heartbeatLimitSeconds", "%d is not allowed: 1 to %d", *s, longest)
 		}

@@ -10,10 +10,10 @@ import (
 
 // reportBody is the body of a report.
 type reportBody struct {
-	Attempt          *int                       `json:"attempt"`
-	Sequence         *int64                     `json:"sequence"`
+	Attempt          *whole                     `json:"attempt"`
+	Sequence         *whole                     `json:"sequence"`
 	Progress         *string                    `json:"progress"`
-	PercentComplete  *int                       `json:"percentComplete"`
+	PercentComplete  *whole                     `json:"percentComplete"`
 	Messages         []messageBody              `json:"messages"`
 	Attributes       map[string]json.RawMessage `json:"attributes"`
 	Returns          []task.Return              `json:"returns"`
@@ -35,17 +35,21 @@ type localizedText struct {
 
 func (b *reportBody) report() (task.Report, error) {
 	rep := task.Report{
-		Progress: b.Progress, PercentComplete: b.PercentComplete, Attributes: b.Attributes, Returns: b.Returns,
+		Progress: b.Progress, Attributes: b.Attributes, Returns: b.Returns,
 	}
 	if b.Attempt == nil {
 		return rep, task.Errorf(task.Missing, "attempt", "is required: the attempt that the launch answered with")
 	}
-	rep.Attempt = *b.Attempt
+	rep.Attempt = int(*b.Attempt)
+	if b.PercentComplete != nil {
+		percent := int(*b.PercentComplete)
+		rep.PercentComplete = &percent
+	}
 	if b.Sequence != nil {
 		if *b.Sequence < 1 {
 			return rep, task.Errorf(task.IllegalValue, "sequence", "%d is not allowed: 1 or more", *b.Sequence)
 		}
-		rep.Sequence = *b.Sequence
+		rep.Sequence = int64(*b.Sequence)
 	}
 	for i, m := range b.Messages {
 		message := task.Message{Type: m.Type, Key: m.Key, Locale: "en", Parameters: m.Parameters}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"slices"
@@ -57,6 +58,26 @@ func (a *api) readJSON(w http.ResponseWriter, r *http.Request, v any) ([]byte, e
 	}
 	return body, strictjson.Unmarshal(body, v)
 }
+
+// whole is a whole number in a body. Some languages write 50 as 50.0.
+type whole int64
+
+// UnmarshalJSON reads a number without a fraction.
+func (n *whole) UnmarshalJSON(data []byte) error {
+	if i, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+		*n = whole(i)
+		return nil
+	}
+	const exact = 1 << 53 // beyond it a float64 is not every whole number
+	f, err := strconv.ParseFloat(string(data), 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
+		return errNotWhole
+	}
+	*n = whole(f)
+	return nil
+}
+
+var errNotWhole = errors.New("not a whole number")
 
 // taskID returns the id in the path; what cannot be one is not found.
 func taskID(r *http.Request) (task.ID, error) {

@@ -29,7 +29,7 @@ func Unmarshal(data []byte, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(data, v, json.RejectUnknownMembers(true)); err != nil {
-		return translate(err)
+		return translate(err, data)
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func checkTokens(data []byte) error {
 	for done := false; !done; {
 		tok, err := dec.ReadToken()
 		if err != nil {
-			return translate(err)
+			return translate(err, data)
 		}
 		if tok.Kind() == jsontext.KindString && strings.ContainsRune(tok.String(), 0) {
 			return task.Errorf(task.IllegalValue, string(dec.StackPointer()), "the character U+0000 is not allowed")
@@ -66,7 +66,7 @@ func checkTokens(data []byte) error {
 	return nil
 }
 
-func translate(err error) error {
+func translate(err error, data []byte) error {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		what := "not valid JSON"
 		switch {
@@ -83,7 +83,7 @@ func translate(err error) error {
 		return task.Errorf(task.Syntax, "body", "the JSON ends too early")
 	}
 	if e, ok := errors.AsType[*json.SemanticError](err); ok {
-		return semantic(e)
+		return semantic(e, data)
 	}
 	return &task.Error{Kind: task.Syntax, Field: "body", Msg: "not valid JSON", Err: err}
 }
@@ -92,7 +92,7 @@ func syntax(offset int64, what string) error {
 	return task.Errorf(task.Syntax, "body", "%s, at position %d", what, offset+1)
 }
 
-func semantic(e *json.SemanticError) error {
+func semantic(e *json.SemanticError, data []byte) error {
 	field := string(e.JSONPointer)
 	if field == "" {
 		field = "body"
@@ -103,18 +103,40 @@ func semantic(e *json.SemanticError) error {
 	case e.GoType != nil && e.JSONKind != 0:
 		return &task.Error{
 			Kind: task.IllegalValue, Field: field, Err: e,
-			Msg: fmt.Sprintf("%s is not allowed: %s is expected", shown(e), expected(e.GoType.Kind().String())),
+			Msg: fmt.Sprintf("%s is not allowed: %s is expected", shown(e, data), expected(e.GoType.Kind().String())),
 		}
 	}
 	return &task.Error{Kind: task.IllegalValue, Field: field, Msg: "the value is not allowed here", Err: e}
 }
 
-func shown(e *json.SemanticError) string {
+// shown returns the value at fault, or what sort of value it is where it is
+// long.
+func shown(e *json.SemanticError, data []byte) string {
 	const most = 60
-	if v := string(e.JSONValue); v != "" && len(v) <= most {
+	if v := at(data, e.JSONPointer); v != "" && len(v) <= most {
 		return v
 	}
 	return "the " + e.JSONKind.String()
+}
+
+// at returns the value of the member that a pointer names in valid JSON, or ""
+// where it names none.
+func at(data []byte, pointer jsontext.Pointer) string {
+	dec := jsontext.NewDecoder(bytes.NewReader(data))
+	for {
+		// After a name the pointer is that of its value, which comes next.
+		kind, length := dec.StackIndex(dec.StackDepth())
+		if kind == jsontext.KindBeginObject && length%2 == 1 && dec.StackPointer() == pointer {
+			value, err := dec.ReadValue()
+			if err != nil {
+				return ""
+			}
+			return string(value)
+		}
+		if _, err := dec.ReadToken(); err != nil {
+			return ""
+		}
+	}
 }
 
 func expected(goKind string) string {

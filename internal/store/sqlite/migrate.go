@@ -29,7 +29,7 @@ func checkHeader(o Options) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("open %s: %w", o.Path, err)
+		return fmt.Errorf("the database: %w", err)
 	}
 	defer f.Close()
 	header := make([]byte, 100)

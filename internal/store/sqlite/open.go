@@ -94,10 +94,10 @@ func (s *Store) openForWriting(ctx context.Context, path string) error {
 	// Made here and not by the driver, which would take the process's umask.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the operator's own
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return fmt.Errorf("the database: %w", err)
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return fmt.Errorf("the database: %w", err)
 	}
 	if s.write, err = openPool(path, false, 1); err != nil {
 		return err
