@@ -31,6 +31,8 @@ func (b brokenStore) List(context.Context, query.Page, time.Time) ([]task.Row, i
 	return nil, 0, b.fail()
 }
 
+func (b brokenStore) Fill(context.Context, []task.Row) (int, error) { return 0, b.fail() }
+
 func (b brokenStore) History(context.Context, task.ID) ([]task.Event, error) { return nil, b.fail() }
 
 func (b brokenStore) VisibleSince() time.Time { return time.Time{} }

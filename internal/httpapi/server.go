@@ -17,7 +17,11 @@ import (
 type Store interface {
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page, and the total where the page asks for it (else -1).
+	// Rows past the first megabyte come without Wire.
 	List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error)
+	// Fill reads the Wire of the first of the rows, a megabyte at a time, and
+	// returns how many it has looked at. Those that are gone keep a nil Wire.
+	Fill(ctx context.Context, rows []task.Row) (int, error)
 	// History is oldest first.
 	History(ctx context.Context, id task.ID) ([]task.Event, error)
 }

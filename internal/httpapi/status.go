@@ -1,8 +1,11 @@
 package httpapi
 
 import (
-	"bytes"
+	"context"
+	"io"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"stint/internal/query"
@@ -45,25 +48,48 @@ func (a *api) writePage(w http.ResponseWriter, r *http.Request, page query.Page,
 	if page.Count {
 		w.Header().Set("X-Total-Count", strconv.FormatInt(total, 10))
 	}
-	size := 2
-	for _, row := range rows {
-		size += len(row.Wire) + 1
+	w.Header().Set("Content-Type", "application/json")
+	if err := a.writeRows(r.Context(), w, rows, render); err != nil {
+		a.log.ErrorContext(r.Context(), "list broken off", slog.String("request_id", requestID(r.Context())), slog.Any("error", err))
+		// The answer has begun: only a broken connection says that it is not whole.
+		panic(http.ErrAbortHandler)
 	}
-	var buf bytes.Buffer
-	buf.Grow(size)
-	buf.WriteByte('[')
-	for i, row := range rows {
-		if i > 0 {
-			buf.WriteByte(',')
+	return nil
+}
+
+// writeRows writes rows as a JSON array, holding about a megabyte at once,
+// however large they are and however slowly the client reads.
+func (a *api) writeRows(ctx context.Context, w io.Writer, rows []task.Row, render func(task.Row) ([]byte, error)) error {
+	filled := slices.IndexFunc(rows, func(r task.Row) bool { return r.Wire == nil })
+	separator := "["
+	for i := range rows {
+		if i == filled {
+			n, err := a.store.Fill(ctx, rows[i:])
+			if err != nil {
+				return err
+			}
+			filled += n
 		}
-		body, err := render(row)
+		if rows[i].Wire == nil {
+			continue // gone since the page was read
+		}
+		body, err := render(rows[i])
 		if err != nil {
 			return err
 		}
-		buf.Write(body)
+		rows[i].Wire = nil
+		if _, err := io.WriteString(w, separator); err != nil {
+			return nil //nolint:nilerr // the client has gone
+		}
+		if _, err := w.Write(body); err != nil {
+			return nil //nolint:nilerr // the client has gone
+		}
+		separator = ","
 	}
-	buf.WriteByte(']')
-	writeJSON(w, http.StatusOK, buf.Bytes())
+	if separator == "[" {
+		_, _ = io.WriteString(w, "[")
+	}
+	_, _ = io.WriteString(w, "]")
 	return nil
 }
 

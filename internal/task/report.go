@@ -49,11 +49,18 @@ func (r *Report) Validate() error {
 		return Errorf(IllegalValue, "returns", "%d are too many: at most %d", len(r.Returns), maxReturns)
 	}
 	for i, ret := range r.Returns {
-		if ret.Name == "" || ret.AttributeName == "" {
-			return Errorf(Missing, fmt.Sprintf("returns/%d", i), "name and attributeName are required")
+		if err := ret.validate(fmt.Sprintf("returns/%d", i)); err != nil {
+			return err
 		}
 	}
 	return checkAttributes("attributes", r.Attributes)
+}
+
+func (r Return) validate(field string) error {
+	if r.Name == "" || r.AttributeName == "" {
+		return Errorf(Missing, field, "name and attributeName are required")
+	}
+	return firstError(checkText(field+"/name", r.Name, maxName), checkText(field+"/attributeName", r.AttributeName, maxName))
 }
 
 // Validate checks one message; field names it in the error.
@@ -102,6 +109,9 @@ func (t Task) ApplyReport(r Report, now time.Time) Change {
 	if c, stop := t.refuse(r, now); stop {
 		return c
 	}
+	if err := checkAttributes("attributes", t.merged(r.Attributes)); err != nil {
+		return refused(t, err)
+	}
 	c := changed(t)
 	next := &c.Task
 	if next.Launched.IsZero() {
@@ -125,7 +135,7 @@ func (t Task) ApplyReport(r Report, now time.Time) Change {
 		next.PercentComplete = max(next.PercentComplete, *r.PercentComplete)
 	}
 	next.appendMessages(r.Messages)
-	next.mergeAttributes(r.Attributes)
+	next.Attributes = t.merged(r.Attributes)
 	if r.Returns != nil {
 		next.Returns = r.Returns
 	}
@@ -183,9 +193,10 @@ func (c *Change) complete(status CompletionStatus, now time.Time) {
 	c.add(now, EventCompleted, "", "%s", text)
 }
 
-func (t *Task) mergeAttributes(more map[string]json.RawMessage) {
+// merged returns the attributes with more ones over them.
+func (t *Task) merged(more map[string]json.RawMessage) map[string]json.RawMessage {
 	if len(more) == 0 {
-		return
+		return t.Attributes
 	}
 	merged := make(map[string]json.RawMessage, len(t.Attributes)+len(more))
 	for k, v := range t.Attributes {
@@ -194,7 +205,7 @@ func (t *Task) mergeAttributes(more map[string]json.RawMessage) {
 	for k, v := range more {
 		merged[k] = v
 	}
-	t.Attributes = merged
+	return merged
 }
 
 // ShouldStop reports whether the executor is to stop its work, and why.

@@ -5,7 +5,9 @@ import "time"
 // Row is a task as lists and reads hand it out: the TaskStatus ready to be
 // served, and beside it what only Stint's own resources show.
 type Row struct {
-	Wire            []byte // the TaskStatus; not to be changed
+	ID   ID
+	Wire []byte // the TaskStatus; not to be changed
+
 	Kind            Kind
 	SourceID        string
 	State           State
@@ -22,7 +24,7 @@ func NewRow(t *Task) (Row, error) {
 		return Row{}, err
 	}
 	return Row{
-		Wire: wire, Kind: t.Kind, SourceID: t.SourceID, State: t.State(), Attempt: t.Attempt,
+		ID: t.ID, Wire: wire, Kind: t.Kind, SourceID: t.SourceID, State: t.State(), Attempt: t.Attempt,
 		LastReport: t.LastReport, HeartbeatLimit: t.HeartbeatLimit, CancelRequested: t.CancelRequested,
 	}, nil
 }

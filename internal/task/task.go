@@ -263,8 +263,8 @@ func (t *Task) Validate() error {
 		}
 	}
 	for i, r := range t.Returns {
-		if r.Name == "" || r.AttributeName == "" {
-			return Errorf(Missing, "returns/"+strconv.Itoa(i), "name and attributeName are required")
+		if err := r.validate("returns/" + strconv.Itoa(i)); err != nil {
+			return err
 		}
 	}
 	return firstError(

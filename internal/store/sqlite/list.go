@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,8 +13,13 @@ import (
 	"stint/internal/task"
 )
 
+// maxHeld is how many bytes of TaskStatus a list holds at once.
+const maxHeld = 1 << 20
+
 // List returns a page of the tasks created after since, and, where the page
-// asks for it, how many there are in all; else -1. Both are of one moment.
+// asks for it, how many there are in all; else -1. Both are of one moment. The
+// first megabyte of the rows comes with its TaskStatus; the Wire of the rows
+// after it is nil, and Fill reads it.
 func (s *Store) List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error) {
 	var rows []task.Row
 	var total int64
@@ -65,12 +72,38 @@ func (l *lister) page(page query.Page) ([]task.Row, error) {
 	}
 	c := l.pageSQL(w, page.Limit)
 	found := make([]task.Row, 0, page.Limit)
+	held := 0
 	err := l.each(func(row rowScanner) error {
 		r, err := scanRow(row)
+		if held += len(r.Wire); held > maxHeld && len(found) > 0 {
+			r.Wire = nil
+		}
 		found = append(found, r)
 		return err
 	}, c.sql, c.args...)
 	return found, err
+}
+
+// Fill reads rows of a list again, as they are now, from the first on until it
+// holds a megabyte. A row whose task is gone meanwhile keeps a nil Wire. It
+// returns how many rows it has looked at: at least one, unless it fails.
+func (s *Store) Fill(ctx context.Context, rows []task.Row) (int, error) {
+	looked, held := 0, 0
+	err := s.readMany(ctx, "read tasks", func(r reading) error {
+		for ; looked < len(rows) && held < maxHeld; looked++ {
+			row, err := scanRow(r.queryRow(getSQL, blob(rows[looked].ID), sinceMillis(time.Time{})))
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			rows[looked] = row
+			held += len(row.Wire)
+		}
+		return nil
+	})
+	return looked, err
 }
 
 // pageSQL selects the rows of a window. Each branch is read in order from its

@@ -2,27 +2,30 @@ package sqlite
 
 import (
 	"database/sql"
+	"encoding/hex"
 	"time"
 
 	"stint/internal/task"
 )
 
 // rowColumns are those of a task.Row, in the order of scanRow.
-const rowColumns = `wire, kind, source_id, status IS NOT NULL, launched IS NOT NULL, attempt, last_report,
+const rowColumns = `id, wire, kind, source_id, status IS NOT NULL, launched IS NOT NULL, attempt, last_report,
 	heartbeat_limit, cancel_requested`
 
 func scanRow(row rowScanner) (task.Row, error) {
 	var (
 		r                   task.Row
+		id                  []byte
 		source              sql.NullString
 		completed, launched bool
 		lastReport, stopped sql.NullInt64
 		limit               int64
 	)
-	err := row.Scan(&r.Wire, &r.Kind, &source, &completed, &launched, &r.Attempt, &lastReport, &limit, &stopped)
+	err := row.Scan(&id, &r.Wire, &r.Kind, &source, &completed, &launched, &r.Attempt, &lastReport, &limit, &stopped)
 	if err != nil {
 		return task.Row{}, err
 	}
+	r.ID = task.ID(hex.EncodeToString(id))
 	switch {
 	case completed:
 		r.State = task.Completed

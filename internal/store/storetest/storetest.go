@@ -28,8 +28,12 @@ type Store interface {
 	// Get returns a task created after since; else NotFound.
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page of the tasks created after since, and how many there
-	// are in all where the page asks for it, else -1.
+	// are in all where the page asks for it, else -1. Rows past the first megabyte
+	// may come without Wire.
 	List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error)
+	// Fill reads the Wire of the first of such rows and says of how many; those
+	// whose task is gone keep none.
+	Fill(ctx context.Context, rows []task.Row) (int, error)
 	// History returns a task's events, oldest first; none for an unknown task.
 	History(ctx context.Context, id task.ID) ([]task.Event, error)
 	// Audit returns the entries about an object, oldest first.
@@ -87,6 +91,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"writers that give up", testCancelledNeighbours},
 		{"paging", testPaging},
 		{"offsets", testOffsets},
+		{"large rows", testLargeRows},
 		{"counts", testCounts},
 		{"visibility", testVisibility},
 		{"case", testFold},
