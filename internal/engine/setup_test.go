@@ -1,10 +1,10 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -66,7 +66,9 @@ func newBench(tb testing.TB) *bench {
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func person() audit.Origin { return audit.Origin{Actor: "p", Address: "[::1]:1", Agent: "a", RequestID: "r"} }
+func person() audit.Origin {
+	return audit.Origin{Actor: "p", Address: "[::1]:1", Agent: "a", RequestID: "r"}
+}
 
 // launch launches a task with a heartbeat limit.
 func (b *bench) launch(tb testing.TB, limit time.Duration) task.Launched {
@@ -100,6 +102,24 @@ func (b *bench) running(tb testing.TB, limit time.Duration) task.Launched {
 	return l
 }
 
+// launchMany launches n tasks, many at a time, and lets each report once where
+// started is set.
+func (b *bench) launchMany(tb testing.TB, n int, limit time.Duration, started bool) {
+	tb.Helper()
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			for range n / 50 {
+				l := b.launch(tb, limit)
+				if started {
+					b.report(tb, l, task.Report{})
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // read returns a task as it is.
 func (b *bench) read(tb testing.TB, id task.ID) task.Task {
 	tb.Helper()
@@ -118,11 +138,11 @@ func (b *bench) audit(tb testing.TB, id task.ID) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	said := ""
+	var said strings.Builder
 	for _, e := range entries {
-		said += fmt.Sprintf("%s by %s; ", e.Action, e.Origin.Actor)
+		fmt.Fprintf(&said, "%s by %s; ", e.Action, e.Origin.Actor)
 	}
-	return said
+	return said.String()
 }
 
 func (b *bench) history(tb testing.TB, id task.ID) string {
@@ -131,14 +151,9 @@ func (b *bench) history(tb testing.TB, id task.ID) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	said := ""
+	var said strings.Builder
 	for _, e := range events {
-		said += string(e.Name) + " "
+		fmt.Fprintf(&said, "%s ", e.Name)
 	}
-	return said
-}
-
-func background(tb testing.TB) context.Context {
-	tb.Helper()
-	return context.WithoutCancel(tb.Context())
+	return said.String()
 }

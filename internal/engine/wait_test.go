@@ -87,25 +87,25 @@ func TestWaitEndsWithTheTask(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*bench, task.Launched) error{
 		"completion": func(b *bench, l task.Launched) error {
-			_, err := b.Report(context.Background(), l.Task.ID, l.ReportToken, task.Report{Attempt: 1, Completion: task.Terminated}) //nolint:usetesting // the task's worker is another
+			_, err := b.Report(context.Background(), l.Task.ID, l.ReportToken, task.Report{Attempt: 1, Completion: task.Terminated})
 			return err
 		},
 		"clear": func(b *bench, l task.Launched) error {
-			_, err := b.Clear(context.Background(), l.Task.ID, func(task.Task) (*task.Clear, error) { //nolint:usetesting // as above
+			_, err := b.Clear(context.Background(), l.Task.ID, func(task.Task) (*task.Clear, error) {
 				return &task.Clear{Status: task.Terminated}, nil
 			}, "", person())
 			return err
 		},
 		"silence after a cancel": func(b *bench, l task.Launched) error {
 			live := NewLiveness(b.Tasks, discard())
-			if _, err := b.Cancel(context.Background(), l.Task.ID, "", person()); err != nil { //nolint:usetesting // as above
+			if _, err := b.Cancel(context.Background(), l.Task.ID, "", person()); err != nil {
 				return err
 			}
 			for range 3 {
 				b.clock.Add(time.Minute)
 				for range 15 {
 					b.clock.Add(time.Second)
-					live.runOnce(context.Background()) //nolint:usetesting // as above
+					live.runOnce(context.Background())
 				}
 			}
 			return nil
