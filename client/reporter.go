@@ -32,6 +32,9 @@ type ReporterOptions struct {
 	// HeartbeatLimit is how long the server lets the task be silent, 60 seconds if zero. A
 	// third of it is the longest silence of the reporter.
 	HeartbeatLimit time.Duration
+	// MaxSilence, if not zero, is a shorter longest silence: a reporter hears that it should
+	// stop only from the answer to a report.
+	MaxSilence time.Duration
 	// Interval is the least time between two reports, one second if zero: what happens
 	// meanwhile goes out together.
 	Interval time.Duration
@@ -98,6 +101,9 @@ func NewReporter(ctx context.Context, c *Client, opts ReporterOptions) (*Reporte
 		if opts.Launch != nil && opts.Launch.HeartbeatLimitSeconds > 0 {
 			opts.HeartbeatLimit = time.Duration(opts.Launch.HeartbeatLimitSeconds) * time.Second
 		}
+	}
+	if silence := opts.HeartbeatLimit / 3; opts.MaxSilence <= 0 || opts.MaxSilence > silence {
+		opts.MaxSilence = silence
 	}
 	opts.Interval = defaultTo(opts.Interval, defaultInterval)
 	opts.MaxRetry = defaultTo(opts.MaxRetry, defaultMaxRetry)

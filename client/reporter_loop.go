@@ -68,7 +68,7 @@ func (r *Reporter) run(ctx context.Context) {
 		now = r.client.now()
 		if err == nil {
 			failures = 0
-			earliest, due = now.Add(r.opts.Interval), now.Add(r.opts.HeartbeatLimit/3)
+			earliest, due = now.Add(r.opts.Interval), now.Add(r.opts.MaxSilence)
 			if !launched {
 				// The first report says that the work runs; nobody should see it queued.
 				due = now

@@ -173,7 +173,12 @@ func (s *session) defaultSpool() string {
 	if !filepath.IsAbs(state) {
 		home := s.getenv("HOME", "")
 		if home == "" {
-			return ""
+			// As in a system service.
+			u, err := user.Current()
+			if err != nil || u.HomeDir == "" {
+				return ""
+			}
+			home = u.HomeDir
 		}
 		state = filepath.Join(home, ".local", "state")
 	}

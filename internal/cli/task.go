@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,5 +68,21 @@ func completeTypes(s *session, conn *connection) cobra.CompletionFunc {
 			found = append(found, cobra.CompletionWithDesc(escapeLine(d.Name), escapeLine(d.DisplayName)))
 		}
 		return found, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// taskIDs demands from least to most ids (most < 0: any number), none of them
+// empty, as an unset variable of a script would be.
+func taskIDs(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usagef("which task? %s", cmd.UseLine())
+		case most >= 0 && len(args) > most:
+			return usagef("too many arguments: %s", cmd.UseLine())
+		case slices.Contains(args, ""):
+			return usagef("the task id is empty")
+		}
+		return nil
 	}
 }

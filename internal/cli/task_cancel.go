@@ -15,7 +15,7 @@ func newTaskCancelCommand(s *session, conn *connection) *cobra.Command {
 		Short: "Ask tasks to stop",
 		Long: "Ask tasks to stop. A queued task ends at once; a running one is told with its next report and ends\n" +
 			"TERMINATED. Where the work does not stop, see stint task clear.",
-		Args: cobra.MinimumNArgs(1),
+		Args: taskIDs(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := conn.client(s, patience)
 			if err != nil {

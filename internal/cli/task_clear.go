@@ -14,7 +14,7 @@ func newTaskClearCommand(s *session, conn *connection) *cobra.Command {
 		Long: "End stuck tasks for good: their work is stopped, and nothing can report to them any more. Who did it\n" +
 			"and why is kept. The same clear again changes nothing.",
 		Example: "  stint task clear 0190… --status ERROR --reason \"host died\"",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    taskIDs(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if status == "" {
 				return usagef("--status is required: how did it end?")

@@ -19,7 +19,7 @@ func newTaskGetCommand(s *session, conn *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get ID",
 		Short: "Show one task with its messages and history",
-		Args:  cobra.ExactArgs(1),
+		Args:  taskIDs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := conn.client(s, patience)
 			if err != nil {

@@ -31,7 +31,7 @@ func newTaskReportCommand(s *session, conn *connection) *cobra.Command {
 			"ended, or belongs to a later attempt), 2 if the report failed.",
 		Example: "  stint task report --progress \"Reading users\" --percent 40 || exit\n" +
 			"  stint task report 0190… --attempt 1 --token T --status SUCCESS",
-		Args: cobra.MaximumNArgs(1),
+		Args: taskIDs(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := s.getenv("STINT_TASK_ID", "")
 			if len(args) > 0 {

@@ -24,7 +24,7 @@ func newTaskWaitCommand(s *session, conn *connection) *cobra.Command {
 		Long: "Wait until a task ends. The progress is shown on standard error.\n\n" +
 			"Exit status: 0 if it ended with SUCCESS or WARNING, 1 if it ended otherwise, 2 if waiting failed\n" +
 			"or the timeout was over first. A server that goes away meanwhile is waited for.",
-		Args: cobra.ExactArgs(1),
+		Args: taskIDs(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := conn.client(s, patience)
 			if err != nil {

@@ -34,6 +34,8 @@ type outputs struct {
 	mu sync.Mutex
 	// exited is when the program ended; zero while it runs.
 	exited time.Time
+	// failed is the first fault in passing output on.
+	failed error
 }
 
 // openOutputs makes the pipes. Where standard output and error are the same file they stay
@@ -100,8 +102,9 @@ func (o *outputs) close() {
 	<-o.ended
 }
 
-// finish tells the copying that the program has ended, and waits for the rest of its output.
-func (o *outputs) finish() {
+// finish tells the copying that the program has ended, waits for the rest of its output, and
+// returns the first fault in passing it on.
+func (o *outputs) finish() error {
 	o.mu.Lock()
 	o.exited = o.now()
 	for _, r := range o.readers {
@@ -109,6 +112,15 @@ func (o *outputs) finish() {
 	}
 	o.mu.Unlock()
 	<-o.ended
+	return o.failed
+}
+
+func (o *outputs) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failed == nil {
+		o.failed = err
+	}
 }
 
 func (o *outputs) copy(from *os.File, filter *lineFilter) {
@@ -118,6 +130,7 @@ func (o *outputs) copy(from *os.File, filter *lineFilter) {
 		n, err := from.Read(buffer)
 		if n > 0 {
 			if _, err := filter.Write(buffer[:n]); err != nil {
+				o.fail(err)
 				return
 			}
 		}
@@ -125,16 +138,23 @@ func (o *outputs) copy(from *os.File, filter *lineFilter) {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if o.over() {
-				_ = filter.Close()
+				o.closeFilter(filter)
 				return
 			}
-			if filter.release() != nil {
+			if err := filter.release(); err != nil {
+				o.fail(err)
 				return
 			}
 		default:
-			_ = filter.Close()
+			o.closeFilter(filter)
 			return
 		}
+	}
+}
+
+func (o *outputs) closeFilter(filter *lineFilter) {
+	if err := filter.Close(); err != nil {
+		o.fail(err)
 	}
 }
 

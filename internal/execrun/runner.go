@@ -22,7 +22,9 @@ const (
 	tailSize       = 64 << 10
 	// reportInterval is the least time between two reports of one run.
 	reportInterval = 500 * time.Millisecond
-	groupPoll      = 20 * time.Millisecond
+	// maxSilence is how late the program may hear that its task was cancelled or cleared.
+	maxSilence = 5 * time.Second
+	groupPoll  = 20 * time.Millisecond
 )
 
 // Keys of the messages that stint exec itself adds.
@@ -114,7 +116,9 @@ func (r *run) launch(ctx context.Context) error {
 	r.Launch = launch
 	r.entry = r.Spool.newEntry(r.started)
 	var err error
-	r.reporter, err = client.NewReporter(ctx, r.Client, client.ReporterOptions{Launch: &launch, Interval: reportInterval})
+	r.reporter, err = client.NewReporter(ctx, r.Client, client.ReporterOptions{
+		Launch: &launch, Interval: reportInterval, MaxSilence: maxSilence,
+	})
 	if err != nil {
 		return err
 	}
@@ -186,7 +190,9 @@ func (r *run) runProgram() (end outcome, stopped bool) {
 	ended := make(chan outcome, 1)
 	go func() { ended <- c.wait() }()
 	end, stopped = r.supervise(c, ended)
-	out.finish()
+	if err := out.finish(); err != nil && !errors.Is(err, syscall.EPIPE) {
+		r.Say(fmt.Sprintf("the program's output could not be passed on: %v", err))
+	}
 	return end, stopped
 }
 

@@ -241,7 +241,8 @@ func (s *Spool) take(name string) (*ownedEntry, *entry, error) {
 	if err := json.NewDecoder(io.LimitReader(file, maxEntry)).Decode(e); err != nil {
 		return owned, nil, fmt.Errorf("%w: %w", errCorrupt, err)
 	}
-	if e.Version != spoolVersion || e.Delivery == nil || (e.State != stateStarted && e.State != stateFinished) {
+	whole := e.Delivery != nil && (e.Delivery.TaskID != "" || e.Delivery.Launch != nil)
+	if e.Version != spoolVersion || !whole || (e.State != stateStarted && e.State != stateFinished) {
 		return owned, nil, fmt.Errorf("%w: not an entry of version %d", errCorrupt, spoolVersion)
 	}
 	return owned, e, nil
