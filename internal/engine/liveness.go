@@ -48,7 +48,9 @@ func NewLiveness(tasks *Tasks, log *slog.Logger) *Liveness {
 
 // runOnce ends what was overdue at the last run and is still.
 func (l *Liveness) runOnce(ctx context.Context) {
-	now, before := l.tasks.now(), l.lastRun
+	// The monotonic clock, which Round takes away, stands still while the machine
+	// sleeps: its gaps would not show.
+	now, before := l.tasks.now().Round(0), l.lastRun
 	l.lastRun = now
 	// A gap means that this process, not the executors, was away.
 	if now.Sub(before) > 5*livenessInterval {
