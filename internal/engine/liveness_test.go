@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"stint/internal/audit"
+	"stint/internal/store/sqlite"
 	"stint/internal/task"
 )
 
@@ -169,4 +173,45 @@ func TestManySilentTasks(t *testing.T) {
 	if err != nil || len(left) != 0 {
 		t.Errorf("%d of %d are left, %v", len(left), n, err)
 	}
+}
+
+// failingStore cannot write while it is told so.
+type failingStore struct {
+	*sqlite.Store
+	full atomic.Bool
+}
+
+func (s *failingStore) Update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error) {
+	if s.full.Load() {
+		return task.Task{}, &task.Error{Kind: task.Unavailable, Msg: "the disk is full"}
+	}
+	return s.Store.Update(ctx, id, since, fn)
+}
+
+// TestGraceAfterAFullDisk has reports that could not be taken: their executors
+// are alive, and have time to say so.
+func TestGraceAfterAFullDisk(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	store := &failingStore{Store: b.store}
+	var err error
+	if b.Tasks, err = NewTasks(t.Context(), Options{Store: store, Now: b.clock.Now}); err != nil {
+		t.Fatal(err)
+	}
+	live := NewLiveness(b.Tasks, discard())
+	b.watch(t, live, time.Minute)
+	back, silent := b.running(t, 10*time.Second), b.running(t, 10*time.Second)
+	store.full.Store(true)
+	for range 30 {
+		b.watch(t, live, 2*time.Second)
+		_, err := b.Report(t.Context(), back.Task.ID, back.ReportToken, task.Report{Attempt: 1})
+		_ = wantKind(t, err, task.Unavailable)
+	}
+	store.full.Store(false)
+	b.watch(t, live, livenessGrace-time.Second)
+	b.wantState(t, silent.Task.ID, task.Running)
+	b.report(t, back, task.Report{})
+	b.watch(t, live, mostLate-livenessGrace)
+	b.wantState(t, silent.Task.ID, task.Completed)
+	b.wantState(t, back.Task.ID, task.Running)
 }
