@@ -13,6 +13,10 @@ state=.stint
 export STINT_URL=http://$listen
 export STINT_SPOOL=$PWD/$state/spool
 
+if "$stint" task list --limit 1 >/dev/null 2>&1; then
+	echo "A server answers at $STINT_URL already: stop it, or choose another address (make run LISTEN=127.0.0.1:8090 OPS=127.0.0.1:8091)." >&2
+	exit 1
+fi
 mkdir -p -m 700 "$state"
 "$stint" serve --db "$state/stint.db" --listen "$listen" --ops-listen "$ops" --insecure-no-auth \
 	2>"$state/server.log" &

@@ -98,6 +98,7 @@ func TestCompression(t *testing.T) {
 	server := startWithLargeTask(t)
 	for coding, compressed := range map[string]bool{
 		"": false, "identity": false, "br": false, "gzip;q=0": false, "gzip;q=0, *;q=0": false, "identity;q=1, gzip;q=0": false,
+		"zstd": false, "gzip, deflate, br, zstd": true,
 		"gzip": true, "gzip, compress, deflate, br": true, "gzip;q=0.5": true,
 	} {
 		for _, target := range []string{"/task-status/v1", "/task-status/v1/" + large, "/stint/v1/tasks", stintTask(large)} {

@@ -82,7 +82,7 @@ func New(o Options) (http.Handler, error) {
 		log: o.Log, now: o.Now, draining: o.Draining,
 		hostAllowed: o.HostAllowed, crossOrigin: http.NewCrossOriginProtection(),
 	}
-	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.SuffixETag(gzipTag))
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.SuffixETag(gzipTag), gzhttp.EnableZstd(false))
 	if err != nil {
 		return nil, err
 	}

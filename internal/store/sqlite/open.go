@@ -37,6 +37,8 @@ type Store struct {
 	read    *sql.DB // as many as there are readers, which hold them
 	readers chan *reader
 	lock    *flock.Flock
+	path    string
+	opened  os.FileInfo // of path, as it was opened
 
 	ops       chan *op
 	closing   chan struct{}
@@ -96,7 +98,9 @@ func (s *Store) openForWriting(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("the database: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	s.path = path
+	s.opened, err = f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("the database: %w", err)
 	}
 	if s.write, err = openPool(path, false, 1); err != nil {
@@ -143,8 +147,27 @@ func (s *Store) closeFiles() error {
 	return errors.Join(errs...)
 }
 
+// stillThere reports whether the path names the file that was opened. What is
+// written to a file that somebody deleted or replaced is gone when it closes.
+func (s *Store) stillThere() error {
+	if s.opened == nil {
+		return nil
+	}
+	now, err := os.Stat(s.path)
+	if err == nil && !os.SameFile(now, s.opened) {
+		err = errors.New("another file stands at " + s.path)
+	}
+	if err != nil {
+		return unavailable("the database file was removed or replaced", err)
+	}
+	return nil
+}
+
 // Ping reports whether the file can be read.
 func (s *Store) Ping(ctx context.Context) error {
+	if err := s.stillThere(); err != nil {
+		return interpret("ping", err)
+	}
 	var n int
 	return s.readOne(ctx, "ping", func(r reading) error { return r.queryRow("SELECT count(*) FROM settings").Scan(&n) })
 }

@@ -71,7 +71,7 @@ func (s *Store) runBatch(first *op) {
 	var batch []*op
 	results := map[*op]error{}
 	err := func() error {
-		if err := s.stmts.prepare(ctx); err != nil {
+		if err := errors.Join(s.stillThere(), s.stmts.prepare(ctx)); err != nil {
 			batch = append(batch, first)
 			return err
 		}
