@@ -54,6 +54,8 @@ func checkFile(t *testing.T, path string) {
 		`SELECT (SELECT coalesce(sum(n), 0) FROM tallies WHERE dimension = 0 AND level = 0) - (SELECT count(*) FROM tasks)`:                          "0",
 		`SELECT (SELECT coalesce(sum(n), 0) FROM tallies WHERE dimension = 1 AND level = 2) - (SELECT count(*) FROM tasks WHERE status IS NULL)`:     "0",
 		`SELECT (SELECT coalesce(sum(n), 0) FROM tallies WHERE dimension = 2 AND level = 1) - (SELECT count(*) FROM tasks WHERE status IS NOT NULL)`: "0",
+		// Every stored count of every span, against the rows, and the other way round.
+		countsThatDiffer: "0",
 	} {
 		var got string
 		if err := db.QueryRowContext(t.Context(), query).Scan(&got); err != nil || got != want {
@@ -61,6 +63,22 @@ func checkFile(t *testing.T, path string) {
 		}
 	}
 }
+
+// countsThatDiffer works all stored counts out anew and counts those that differ.
+const countsThatDiffer = `WITH
+	levels (level, shift) AS (SELECT level, 19 + 6 * level FROM (SELECT 0 AS level UNION SELECT 1 UNION SELECT 2)),
+	per (dimension, value, created) AS (
+		SELECT 0, '', created FROM tasks
+		UNION ALL SELECT 1, '', created FROM tasks WHERE status IS NULL
+		UNION ALL SELECT 2, lower(status), created FROM tasks WHERE status IS NOT NULL
+		UNION ALL SELECT 3, lower(kind), created FROM tasks
+		UNION ALL SELECT 4, lower(type), created FROM tasks
+		UNION ALL SELECT 5, lower(source_id), created FROM tasks WHERE source_id IS NOT NULL
+		UNION ALL SELECT 6, lower(launcher), created FROM tasks),
+	counted AS (SELECT dimension, value, level, created >> shift AS bucket, count(*) AS n FROM per, levels GROUP BY 1, 2, 3, 4)
+	SELECT count(*) FROM (
+		SELECT * FROM (SELECT * FROM counted EXCEPT SELECT dimension, value, level, bucket, n FROM tallies)
+		UNION ALL SELECT * FROM (SELECT dimension, value, level, bucket, n FROM tallies EXCEPT SELECT * FROM counted))`
 
 // slowLaunch is a launch whose body has arrived in half.
 type slowLaunch struct {
