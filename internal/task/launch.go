@@ -61,7 +61,7 @@ func (l *Launch) validate() error {
 		checkText("description", l.Description, maxText),
 		checkText("launcher", l.Launcher, maxLauncher),
 		checkText("sourceId", l.SourceID, maxName),
-		checkAttributes("attributes", l.Attributes),
+		checkAttributes(l.Attributes),
 		checkSize("arguments", len(l.Arguments)),
 	)
 	if err == nil && l.ParentName != nil {

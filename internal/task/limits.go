@@ -48,12 +48,12 @@ func checkSize(field string, n int) error {
 	return nil
 }
 
-func checkAttributes(field string, attributes map[string]json.RawMessage) error {
+func checkAttributes(attributes map[string]json.RawMessage) error {
 	size := 0
 	for name, value := range attributes {
 		size += len(name) + len(value)
 	}
-	return checkSize(field, size)
+	return checkSize("attributes", size)
 }
 
 func firstError(errs ...error) error {

@@ -53,7 +53,7 @@ func (r *Report) Validate() error {
 			return err
 		}
 	}
-	return checkAttributes("attributes", r.Attributes)
+	return checkAttributes(r.Attributes)
 }
 
 func (r Return) validate(field string) error {
@@ -109,7 +109,7 @@ func (t Task) ApplyReport(r Report, now time.Time) Change {
 	if c, stop := t.refuse(r, now); stop {
 		return c
 	}
-	if err := checkAttributes("attributes", t.merged(r.Attributes)); err != nil {
+	if err := checkAttributes(t.merged(r.Attributes)); err != nil {
 		return refused(t, err)
 	}
 	c := changed(t)

@@ -272,7 +272,7 @@ func (t *Task) Validate() error {
 		checkText("description", t.Description, maxText),
 		checkText("launcher", t.Launcher, maxLauncher),
 		checkText("sourceId", t.SourceID, maxName),
-		checkAttributes("attributes", t.Attributes),
+		checkAttributes(t.Attributes),
 	)
 }
 
