@@ -46,7 +46,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	if counts["error"] != 3 || counts["warning"] != 2 || counts["info"] != 245 || last.Key != task.DroppedKey {
 		t.Errorf("kept %v, the last is %+v", counts, last)
 	}
-	if want := strconv.Itoa(sent-250); string(last.Parameters[0]) != `"`+want+`"` || !strings.HasPrefix(last.Text, want) {
+	if want := strconv.Itoa(sent - 250); string(last.Parameters[0]) != `"`+want+`"` || !strings.HasPrefix(last.Text, want) {
 		t.Errorf("the last says %+v, want %s", last, want)
 	}
 	if newest := tk.Messages[len(tk.Messages)-4]; newest.Key != "99" {

@@ -21,16 +21,42 @@ const maxHeld = 1 << 20
 // first megabyte of the rows comes with its TaskStatus; the Wire of the rows
 // after it is nil, and Fill reads it.
 func (s *Store) List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error) {
+	// Some filters cannot be answered but by looking at every task: they are
+	// bounded in number, so that look-ups always find a reader, and in time.
+	limited, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	select {
+	case s.lists <- struct{}{}:
+		defer func() { <-s.lists }()
+	case <-limited.Done():
+		return nil, 0, tooSlow(ctx, limited.Err())
+	}
 	var rows []task.Row
 	var total int64
-	err := s.readMany(ctx, "list tasks", func(r reading) (err error) {
+	err := s.readMany(limited, "list tasks", func(r reading) (err error) {
 		rows, total, err = list(r, page, sinceMillis(since))
 		return err
 	})
+	if err != nil && limited.Err() != nil {
+		err = tooSlow(ctx, err)
+	}
 	return rows, total, err
 }
 
+// listTimeout is how long a list may take, less than the server gives an answer.
+const listTimeout = 20 * time.Second
+
+// tooSlow is the error of a list that ran out of time; a caller who gave up gets
+// his own.
+func tooSlow(caller context.Context, err error) error {
+	if caller.Err() != nil {
+		return interpret("list tasks", caller.Err())
+	}
+	return unavailable("the list takes too long; narrow its filter, or try again when there are fewer", err)
+}
+
 func list(r reading, page query.Page, since int64) (rows []task.Row, total int64, err error) {
+	page.Filter = query.Simplify(page.Filter)
 	l := &lister{reading: r, since: since, filter: page.Filter}
 	if l.plan, err = (&planner{r}).plan(page.Filter); err != nil {
 		return nil, 0, fmt.Errorf("plan: %w", err)
@@ -137,9 +163,9 @@ func (l *lister) pageSQL(w window, limit int) clause {
 func (l *lister) branchSQL(what string, b branch, w window) clause {
 	c := clause{sql: "SELECT " + what + " FROM tasks INDEXED BY " + b.index + " WHERE created > ? AND created < ?"}
 	c.args = append(c.args, w.from, w.to)
-	if b.condition.sql != "" {
-		c.sql += " AND " + b.condition.sql
-		c.args = append(c.args, b.condition.args...)
+	if own := b.condition(); own.sql != "" {
+		c.sql += " AND " + own.sql
+		c.args = append(c.args, own.args...)
 	}
 	if !l.plan.exact {
 		own := compile(l.filter)

@@ -36,6 +36,7 @@ type Store struct {
 	write   *sql.DB // one connection
 	read    *sql.DB // as many as there are readers, which hold them
 	readers chan *reader
+	lists   chan struct{} // holds a token for each list under way
 	lock    *flock.Flock
 	path    string
 	opened  os.FileInfo // of path, as it was opened

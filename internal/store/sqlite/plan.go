@@ -19,9 +19,31 @@ const maxConsidered = 32
 // branch is a range of one index that holds its rows in the order of creation
 // (or, for many values at once, in no order).
 type branch struct {
-	index     string
-	condition clause
+	index string
+	// column equals one of the values, if it is named; and the rest holds.
+	column string
+	values []any
+	rest   []clause
 }
+
+// condition is what the branch's rows have in common.
+func (b branch) condition() clause {
+	parts := b.rest
+	if b.column != "" {
+		parts = append([]clause{compare(b.column, b.values)}, parts...)
+	}
+	var c clause
+	for i, part := range parts {
+		if i > 0 {
+			c.sql += " AND "
+		}
+		c.sql += part.sql
+		c.args = append(c.args, part.args...)
+	}
+	return c
+}
+
+func isPending() []clause { return []clause{{sql: "status IS NULL"}} }
 
 // plan says which branches together hold every row that a filter selects.
 // Nothing about the plan can change what is selected: where exact is false the
@@ -87,7 +109,7 @@ func (p *planner) of(e query.Expr) (*plan, error) {
 func (p *planner) inProgress() (*plan, error) {
 	n, err := p.estimate(tally.InProgress, []string{""})
 	return &plan{
-		branches: []branch{{"tasks_in_progress", clause{sql: "status IS NULL"}}}, exact: true,
+		branches: []branch{{index: "tasks_in_progress", rest: isPending()}}, exact: true,
 		tallied: true, dimension: tally.InProgress, values: []string{""}, estimate: n,
 	}, err
 }
@@ -114,11 +136,11 @@ func indexes(f query.Field) (string, tally.Dimension, bool) {
 func (p *planner) compare(e query.Compare) (*plan, error) {
 	values := parameters(e)
 	if len(values) == 0 {
-		return &plan{branches: []branch{{"tasks_created", nothing()}}, exact: true}, nil
+		return &plan{branches: []branch{{index: "tasks_created", rest: []clause{nothing()}}}, exact: true}, nil
 	}
 	if e.Field == query.FieldID {
 		return &plan{
-			branches: []branch{{"tasks_id", compare("id", values)}}, exact: true, estimate: int64(len(values)),
+			branches: []branch{{index: "tasks_id", column: "id", values: values}}, exact: true, estimate: int64(len(values)),
 		}, nil
 	}
 	index, dimension, ok := indexes(e.Field)
@@ -131,20 +153,19 @@ func (p *planner) compare(e query.Compare) (*plan, error) {
 	}
 	n, err := p.estimate(dimension, names)
 	return &plan{
-		branches: branches(index, column(e.Field), values, ""), exact: true,
+		branches: branches(index, column(e.Field), values, nil), exact: true,
 		tallied: true, dimension: dimension, values: names, estimate: n,
 	}, err
 }
 
 // branches makes one branch a value, or one for all where they are many.
-func branches(index, column string, values []any, and string) []branch {
+func branches(index, column string, values []any, rest []clause) []branch {
 	if len(values) > maxBranches {
-		c := compare(column, values)
-		return []branch{{index, clause{c.sql + and, c.args}}}
+		return []branch{{index, column, values, rest}}
 	}
 	made := make([]branch, len(values))
 	for i, v := range values {
-		made[i] = branch{index, clause{column + " = ?" + and, []any{v}}}
+		made[i] = branch{index, column, []any{v}, rest}
 	}
 	return made
 }
@@ -177,7 +198,7 @@ func (p *planner) and(e query.And) (*plan, error) {
 	}
 	both := kind != nil && pending
 	if both && (best.dimension == tally.Kind || best.dimension == tally.InProgress) && best.tallied {
-		best.branches = branches("tasks_in_progress_kind", "kind", parameters(*kind), " AND status IS NULL")
+		best.branches = branches("tasks_in_progress_kind", "kind", parameters(*kind), isPending())
 		best.exact = len(e.Terms) == 2
 	} else {
 		best.exact = false
@@ -197,17 +218,53 @@ func (p *planner) or(e query.Or) (*plan, error) {
 		for _, b := range found.branches {
 			if !found.exact {
 				// The term's own filter keeps the union exact.
-				own := compile(term)
-				b.condition = clause{b.condition.sql + " AND " + own.sql, append(append([]any(nil), b.condition.args...), own.args...)}
+				b.rest = append(append([]clause(nil), b.rest...), compile(term))
 			}
 			union.branches = append(union.branches, b)
 		}
 		union.estimate += found.estimate
 	}
 	if len(union.branches) > maxBranches {
-		return nil, nil //nolint:nilnil // too many to merge: walk in order instead
+		union.branches, union.exact = mergeBranches(union.branches), false
 	}
 	return union, nil
+}
+
+// mergeBranches makes one branch of all those of an index. It holds all their
+// rows, and more: the filter must be applied to it.
+func mergeBranches(all []branch) []branch {
+	var merged []branch
+	at := map[string]int{}
+	seen := map[string]map[any]bool{}
+	for _, b := range all {
+		if b.index == "tasks_created" {
+			continue // a comparison that nothing equals
+		}
+		i, known := at[b.index]
+		if !known {
+			i = len(merged)
+			at[b.index], seen[b.index] = i, map[any]bool{}
+			m := branch{index: b.index, column: b.column}
+			if b.index == "tasks_in_progress" || b.index == "tasks_in_progress_kind" {
+				m.rest = isPending()
+			}
+			merged = append(merged, m)
+		}
+		for _, v := range b.values {
+			key := v
+			if id, ok := v.([]byte); ok {
+				key = string(id)
+			}
+			if !seen[b.index][key] {
+				seen[b.index][key] = true
+				merged[i].values = append(merged[i].values, v)
+			}
+		}
+	}
+	if len(merged) == 0 {
+		return all[:1]
+	}
+	return merged
 }
 
 // estimate sums the longest spans: a few dozen rows however many tasks there

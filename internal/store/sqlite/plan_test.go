@@ -220,11 +220,11 @@ func TestOtherPlans(t *testing.T) {
 func TestSeekLeavesLittle(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t)
-	tasks := tasksEvery(3000, (1<<tally.Shift(0)+1)*time.Millisecond) // at most one a span
+	tasks := tasksEvery(1500, (1<<tally.Shift(0)+1)*time.Millisecond) // at most one a span
 	load(t, s, tasks)
-	for _, since := range []int64{-1, tasks[499].Created.UnixMilli()} {
+	for _, since := range []int64{-1, tasks[249].Created.UnixMilli()} {
 		for _, desc := range []bool{true, false} {
-			for _, offset := range []int64{1, 100, 2000, 2499} {
+			for _, offset := range []int64{1, 100, 1000, 1249} {
 				err := s.readOne(t.Context(), "seek", func(r reading) error {
 					p, err := (&planner{r}).plan(nil)
 					if err != nil {

@@ -36,6 +36,7 @@ func (s *Store) openReaders(ctx context.Context, path string) (err error) {
 		pool <- &reader{conn: conn, stmts: map[string]*sql.Stmt{}}
 	}
 	s.readers = pool
+	s.lists = make(chan struct{}, cap(pool)-2)
 	return nil
 }
 

@@ -154,7 +154,7 @@ func moments(tasks []task.Task) []time.Time {
 // them.
 func testOffsets(t trial) {
 	s := t.store
-	tasks := crowd(600, 2)
+	tasks := crowd(400, 2)
 	load(t, s, tasks)
 	for _, filter := range shapes() {
 		for _, since := range []time.Time{everything(), moments(tasks)[5]} {
@@ -174,7 +174,7 @@ func testOffsets(t trial) {
 // testCounts counts every shape from every moment on, with and without rows.
 func testCounts(t trial) {
 	s := t.store
-	tasks := crowd(800, 3)
+	tasks := crowd(500, 3)
 	load(t, s, tasks)
 	for _, filter := range shapes() {
 		for _, since := range moments(tasks) {
