@@ -351,7 +351,7 @@ func TestSilentTaskEndsAcrossARestart(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
-			if _, err := c.Report(t.Context(), living.ID, living.ReportToken, client.Report{Attempt: 1}); err != nil {
+			if _, err := c.Report(ctx, living.ID, living.ReportToken, client.Report{Attempt: 1}); err != nil && ctx.Err() == nil {
 				t.Errorf("the living task: %v", err)
 				return
 			}
