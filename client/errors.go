@@ -26,7 +26,7 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrStale: a report of an attempt that was replaced.
 	ErrStale = errors.New("report of a replaced attempt")
-	// ErrLate: a report to a task that is complete.
+	// ErrLate: a report to a task that is complete. See also TakenForLost.
 	ErrLate = errors.New("report to a completed task")
 	// ErrDuplicate: a report whose sequence number was used already.
 	ErrDuplicate = errors.New("duplicate report")
@@ -191,4 +191,11 @@ func retryAfter(value string, now time.Time) time.Duration {
 		return max(0, at.Sub(now))
 	}
 	return 0
+}
+
+// TakenForLost says that a report came too late because the server had not heard of the task
+// for longer than its heartbeat limit, and ended it. Nobody asked the work to stop.
+func TakenForLost(err error) bool {
+	var answer *Error
+	return errors.As(err, &answer) && errors.Is(err, ErrLate) && !answer.Stop
 }

@@ -50,8 +50,8 @@ type ReporterOptions struct {
 // heartbeats, and what its methods were told, put together. Its methods never wait for the
 // server, but for Complete and WaitLaunched, and may be called from several goroutines.
 //
-// When the server asks to stop, or refuses reports because the attempt was replaced or the
-// task ended, Context is cancelled. A server that is away is no reason to stop: what is to be
+// When the server asks to stop, or refuses reports because the attempt was replaced or
+// somebody ended the task, Context is cancelled. A server that is away is no reason to stop: what is to be
 // said waits for it.
 type Reporter struct {
 	client   *Client
@@ -145,7 +145,8 @@ func defaultTo(value, fallback time.Duration) time.Duration {
 }
 
 // Context is cancelled when the work should stop; context.Cause says why: ErrStopRequested,
-// or an [Error] that matches ErrStale or ErrLate.
+// or an [Error] that matches ErrStale or ErrLate. A task that the server took for lost, because
+// it could not be heard, is no reason to stop: its reports are over, see Err.
 func (r *Reporter) Context() context.Context { return r.ctx }
 
 // Launched is closed once the task exists on the server.

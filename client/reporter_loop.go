@@ -132,7 +132,9 @@ func (r *Reporter) send(ctx context.Context) (over bool, err error) {
 		return r.duplicate(report), nil
 	case errors.Is(err, ErrStale), errors.Is(err, ErrLate):
 		r.fail(err)
-		r.cancel(err)
+		if !TakenForLost(err) {
+			r.cancel(err)
+		}
 		return true, err
 	}
 	var answer *Error

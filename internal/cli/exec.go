@@ -44,12 +44,14 @@ The task ends as SUCCESS for exit status 0 (WARNING if there were ::warning or :
 as TEMPERROR for 75, as ERROR for any other, for a signal, or if the program cannot be
 started (127 not found, 126 not executable).
 
-If the task is cancelled (it then ends as TERMINATED), cleared, or taken for lost, the program's
-process group gets TERM, and KILL after --grace. INT, TERM, HUP and QUIT that stint exec gets
-are passed to that group, USR1 and USR2 to the program alone.
+If the task is cancelled (it then ends as TERMINATED) or cleared, the program's process group
+gets TERM, and KILL after --grace. INT, TERM, HUP and QUIT that stint exec gets are passed to
+that group, USR1 and USR2 to the program alone.
 
 If the server is away the program runs all the same. What could not be reported is kept in
-the spool directory and delivered by the next stint exec, or by stint exec --flush.
+the spool directory and delivered by the next stint exec, or by stint exec --flush. A server
+that ran but could not be reached for longer than the heartbeat limit has ended the task as
+TEMPERROR by then; the program runs on, and the task's history says how it ended.
 The program finds its task in STINT_TASK_ID, STINT_TASK_ATTEMPT, STINT_REPORT_TOKEN and
 STINT_URL; stint task report uses them.`,
 		Example: "  stint exec --type IDENTITY_REFRESH --name nightly -- ./refresh.sh --all\n" +

@@ -318,13 +318,25 @@ func (r *run) finish(ctx context.Context, end outcome, stopped bool) {
 		case <-done:
 		}
 	}()
-	r.settle(r.reporter.Complete(ctx, status, last...), finished)
+	err := r.reporter.Complete(ctx, status, last...)
+	if client.TakenForLost(err) {
+		r.leaveWord(ctx, status)
+	}
+	r.settle(err, finished)
 	if _, launched := r.reporter.Identity(); launched {
 		// Earlier runs may use what is left of the time.
 		select {
 		case <-r.flushed:
 		case <-ctx.Done():
 		}
+	}
+}
+
+// leaveWord tells the history of a task that was taken for lost how it ended: the report is
+// refused, and the refusal is kept.
+func (r *run) leaveWord(ctx context.Context, status client.CompletionStatus) {
+	if id, ok := r.reporter.Identity(); ok {
+		_, _ = r.Client.Report(ctx, id.TaskID, id.Token, client.Report{Attempt: id.Attempt, CompletionStatus: status})
 	}
 }
 

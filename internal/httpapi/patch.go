@@ -187,14 +187,14 @@ func apply(ops jsonpatch.Patch, doc []byte) ([]byte, error) {
 	options.SupportNegativeIndices = false
 	options.AccumulatedCopySizeLimit = maxCopied
 	options.EscapeHTML = false
-	result, err := ops.ApplyWithOptions(doc, options)
+	result, err := applyOrFail(ops, doc, options)
 	if err == nil {
 		return result, nil
 	}
 	// The library does not say which operation failed: the first prefix that
 	// fails ends with it.
 	n := sort.Search(len(ops)-1, func(i int) bool {
-		_, err := ops[:i+1].ApplyWithOptions(doc, options)
+		_, err := applyOrFail(ops[:i+1], doc, options)
 		return err != nil
 	})
 	failed := ops[n]
@@ -211,6 +211,17 @@ func apply(ops jsonpatch.Patch, doc []byte) ([]byte, error) {
 		Kind: task.IllegalUpdate, Field: path, Err: err,
 		Msg: fmt.Sprintf("%s is not possible; only %s and %s can be changed", failed.Kind(), statusPath, completedPath),
 	}
+}
+
+// applyOrFail applies operations. Some documents make the library panic (null
+// where it looks for an array); nothing of what it did then is kept.
+func applyOrFail(ops jsonpatch.Patch, doc []byte, options *jsonpatch.ApplyOptions) (result []byte, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			result, err = nil, fmt.Errorf("the patch cannot be applied: %v", fault)
+		}
+	}()
+	return ops.ApplyWithOptions(doc, options)
 }
 
 // onlyEndChanged returns the members of a patched TaskStatus, or an error that

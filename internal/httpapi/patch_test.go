@@ -344,3 +344,19 @@ func TestReasonOfAClear(t *testing.T) {
 		t.Errorf("the history does not say why it was cleared: %s", history)
 	}
 }
+
+// Documents that make the JSON Patch library panic are bad patches, not faults
+// of the server.
+func TestPatchThatTheLibraryCannotApply(t *testing.T) {
+	t.Parallel()
+	server := startWithTasks(t)
+	for _, body := range []string{
+		`[{"op":"add","path":"/completed","value":null},{"op":"test","path":"/completed","value":[]}]`,
+		`[{"op":"replace","path":"","value":null},{"op":"move","from":"/","path":"/completionStatus"}]`,
+		`[{"op":"replace","path":"","value":null},{"op":"copy","from":"/0","path":"/completionStatus"}]`,
+		`[{"op":"add","path":"/attributes/q","value":[null]},{"op":"test","path":"/attributes/q","value":[[]]}]`,
+	} {
+		wantError(t, patch(t, server, inProgress, body), 400, "")
+	}
+	wantInProgress(t, server, inProgress)
+}

@@ -3,6 +3,7 @@ package task
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -43,6 +44,9 @@ func (r *Report) Validate() error {
 	for i := range r.Messages {
 		if err := r.Messages[i].Validate(fmt.Sprintf("messages/%d", i)); err != nil {
 			return err
+		}
+		if r.Messages[i].Key == DroppedKey {
+			return Errorf(IllegalValue, fmt.Sprintf("messages/%d/key", i), "%q is not allowed: it is the key of a message that counts others", DroppedKey)
 		}
 	}
 	if len(r.Returns) > maxReturns {
@@ -155,7 +159,7 @@ func (t Task) refuse(r Report, now time.Time) (Change, bool) {
 	case r.Attempt != t.Attempt:
 		return t.refusal(r, now, RefusedStale, true, "attempt %d is not the current one: attempt %d is", r.Attempt, t.Attempt), true
 	case t.Status != InProgress:
-		return t.refusal(r, now, RefusedLate, true, "the task ended as %s at %s", t.Status, FormatTime(t.Completed)), true
+		return t.refusal(r, now, RefusedLate, !t.takenForLost(), "the task ended as %s at %s", t.Status, FormatTime(t.Completed)), true
 	case r.Sequence != 0 && r.Sequence <= t.Sequence:
 		return t.refusal(r, now, RefusedDuplicate, false, "report %d was accepted before: %d is the last", r.Sequence, t.Sequence), true
 	}
@@ -216,6 +220,15 @@ func (t *Task) ShouldStop() (bool, string) {
 	return false, ""
 }
 
+// missedKey is the key of the message of a task that missed its heartbeat limit.
+const missedKey = "heartbeat_missed"
+
+// takenForLost reports whether nobody asked for the task's end: its executor
+// was not heard of, and may have been well all the time.
+func (t *Task) takenForLost() bool {
+	return t.Status == TempError && slices.ContainsFunc(t.Messages, func(m Message) bool { return m.Key == missedKey })
+}
+
 // Lost ends a running task that missed its heartbeat limit: TEMPERROR, or
 // TERMINATED where it had been asked to stop. A task that is not past its
 // deadline stays as it is.
@@ -238,7 +251,7 @@ func (t Task) Lost(now time.Time) Change {
 	if status == Terminated {
 		severityOf = MessageWarn
 	}
-	c.Task.appendMessages([]Message{{Type: severityOf, Key: "heartbeat_missed", Locale: "en", Text: text}})
+	c.Task.appendMessages([]Message{{Type: severityOf, Key: missedKey, Locale: "en", Text: text}})
 	c.Task.complete(status, later(now, t.Launched), now)
 	c.add(now, EventLost, "", "ended as %s: last report %s, limit %s", status, FormatTime(t.LastReport), t.HeartbeatLimit)
 	return c

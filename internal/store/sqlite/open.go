@@ -86,6 +86,10 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 }
 
 func (s *Store) openForWriting(ctx context.Context, path string) error {
+	// The lock stands beside the file itself, whatever link led there.
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	s.lock = flock.New(path+".lock", flock.SetPermissions(0o600))
 	locked, err := s.lock.TryLock()
 	if err != nil {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"runtime"
 )
@@ -16,6 +17,8 @@ const maxPrepared = 128
 type reader struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	// broken says that the connection is in a state that nobody knows.
+	broken bool
 }
 
 // readers is how many reads run at once; others wait.
@@ -50,7 +53,12 @@ type reading struct {
 func (s *Store) readOne(ctx context.Context, doing string, fn func(reading) error) error {
 	select {
 	case r := <-s.readers:
-		defer func() { s.readers <- r }()
+		defer func() {
+			if r.broken {
+				s.renew(r)
+			}
+			s.readers <- r
+		}()
 		return interpret(doing, fn(reading{r, ctx}))
 	case <-ctx.Done():
 		return interpret(doing, ctx.Err())
@@ -63,14 +71,36 @@ func (s *Store) readOne(ctx context.Context, doing string, fn func(reading) erro
 // moment of the database.
 func (s *Store) readMany(ctx context.Context, doing string, fn func(reading) error) error {
 	return s.readOne(ctx, doing, func(r reading) error {
-		if err := r.exec("BEGIN"); err != nil {
+		// The reader is another's next, whatever becomes of this one's context: a
+		// BEGIN that is cancelled may have begun all the same.
+		frame := reading{r.reader, context.WithoutCancel(ctx)}
+		if err := frame.exec("BEGIN"); err != nil {
+			r.broken = true
 			return err
 		}
 		err := fn(r)
-		// The reader is another's next, whatever became of this one's context.
-		end := reading{r.reader, context.WithoutCancel(ctx)}
-		return errors.Join(err, end.exec("ROLLBACK"))
+		if end := frame.exec("ROLLBACK"); end != nil {
+			r.broken = true
+			err = errors.Join(err, end)
+		}
+		return err
 	})
+}
+
+// renew gives a reader another connection: nobody knows what state its own is
+// in.
+func (s *Store) renew(r *reader) {
+	for _, stmt := range r.stmts {
+		_ = stmt.Close()
+	}
+	// The pool must not hand it out again.
+	_ = r.conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = r.conn.Close()
+	conn, err := s.read.Conn(context.Background())
+	if err != nil {
+		return // still broken: the next one tries again
+	}
+	r.conn, r.stmts, r.broken = conn, map[string]*sql.Stmt{}, false
 }
 
 // stmt returns a prepared statement, or nil where there is no room for one more.
