@@ -55,7 +55,7 @@ func (s *Store) readOne(ctx context.Context, doing string, fn func(reading) erro
 	case r := <-s.readers:
 		defer func() {
 			if r.broken {
-				s.renew(r)
+				s.renew(context.WithoutCancel(ctx), r)
 			}
 			s.readers <- r
 		}()
@@ -89,14 +89,14 @@ func (s *Store) readMany(ctx context.Context, doing string, fn func(reading) err
 
 // renew gives a reader another connection: nobody knows what state its own is
 // in.
-func (s *Store) renew(r *reader) {
+func (s *Store) renew(ctx context.Context, r *reader) {
 	for _, stmt := range r.stmts {
 		_ = stmt.Close()
 	}
 	// The pool must not hand it out again.
 	_ = r.conn.Raw(func(any) error { return driver.ErrBadConn })
 	_ = r.conn.Close()
-	conn, err := s.read.Conn(context.Background())
+	conn, err := s.read.Conn(ctx)
 	if err != nil {
 		return // still broken: the next one tries again
 	}
