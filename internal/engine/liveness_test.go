@@ -55,9 +55,10 @@ func TestSilentTaskEnds(t *testing.T) {
 		if got := b.read(t, ended.Task.ID); got.Status != task.Success {
 			t.Errorf("limit %s: a task that had ended is %s", limit, got.Status)
 		}
-		// The worker that was thought dead is told to stop.
+		// The worker that was thought dead may have been well: it is refused, and not
+		// told to stop.
 		_, err := b.Report(t.Context(), silent.Task.ID, silent.ReportToken, task.Report{Attempt: 1})
-		if e := wantKind(t, err, task.Conflict); e.Refused != task.RefusedLate || !e.Stop {
+		if e := wantKind(t, err, task.Conflict); e.Refused != task.RefusedLate || e.Stop {
 			t.Errorf("its next report is refused as %q, stop %v", e.Refused, e.Stop)
 		}
 	}
