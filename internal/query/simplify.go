@@ -1,9 +1,12 @@
 package query
 
+import "stint/internal/task"
+
 // Simplify returns an expression that is true of the same elements and easier
-// to plan: not stands only before comparisons, an And holds no And and an Or no
-// Or, and an Or compares each field at most once. Two-valued logic makes all of
-// that exact. Nil stays nil.
+// to plan and to run: not stands only before comparisons, an And holds no And and
+// an Or no Or, and neither compares a field twice (so that a Compare may be left
+// without values, and equals nothing). Two-valued logic makes all of that exact.
+// Nil stays nil.
 func Simplify(e Expr) Expr {
 	if e == nil {
 		return nil
@@ -46,9 +49,7 @@ func connect(terms []Expr, or, negated bool) Expr {
 		}
 		flat = append(flat, term)
 	}
-	if or {
-		flat = mergeComparisons(flat)
-	}
+	flat = mergeSame(flat, or)
 	switch {
 	case len(flat) == 1:
 		return flat[0]
@@ -58,24 +59,96 @@ func connect(terms []Expr, or, negated bool) Expr {
 	return And{flat}
 }
 
-// mergeComparisons makes one comparison of all those of a field.
-func mergeComparisons(terms []Expr) []Expr {
+// mergeSame makes one term of all that compare a field, one of all that negate
+// such a comparison, and one of each that asks for null or its negation.
+func mergeSame(terms []Expr, or bool) []Expr {
 	var merged []Expr
-	at := map[Field]int{}
+	type key struct {
+		field   Field
+		null    bool
+		negated bool
+	}
+	at := map[key]int{}
+	values := map[key]*valueSet{}
 	for _, term := range terms {
-		c, ok := term.(Compare)
-		if !ok {
+		not, negated := term.(Not)
+		if negated {
+			term = not.Term
+		}
+		k := key{negated: negated}
+		var more []string
+		switch inner := term.(type) {
+		case Compare:
+			k.field, more = inner.Field, inner.Values
+		case Null:
+			k.field, k.null = inner.Field, true
+		default: // a connective of the other sort
 			merged = append(merged, term)
 			continue
 		}
-		i, seen := at[c.Field]
-		if !seen {
-			at[c.Field] = len(merged)
-			merged = append(merged, c)
+		if _, seen := at[k]; !seen {
+			at[k] = len(merged)
+			values[k] = newValueSet(more)
+			merged = append(merged, nil)
 			continue
 		}
-		first := merged[i].(Compare)
-		merged[i] = Compare{Field: c.Field, Values: append(append([]string(nil), first.Values...), c.Values...)}
+		// "not" turns a union into an intersection.
+		if or != negated {
+			values[k].add(more)
+		} else {
+			values[k].keep(more)
+		}
+	}
+	for k, i := range at {
+		var e Expr = Compare{Field: k.field, Values: values[k].list()}
+		if k.null {
+			e = Null{k.field}
+		}
+		if k.negated {
+			e = Not{e}
+		}
+		merged[i] = e
 	}
 	return merged
+}
+
+// valueSet is a set of values, ASCII case ignored, in the order they came in.
+type valueSet struct {
+	order []string
+	in    map[string]bool // by lower case
+}
+
+func newValueSet(values []string) *valueSet {
+	s := &valueSet{in: map[string]bool{}}
+	s.add(values)
+	return s
+}
+
+func (s *valueSet) add(values []string) {
+	for _, v := range values {
+		if folded := task.LowerASCII(v); !s.in[folded] {
+			s.in[folded] = true
+			s.order = append(s.order, v)
+		}
+	}
+}
+
+// keep drops what is not among values.
+func (s *valueSet) keep(values []string) {
+	other := newValueSet(values)
+	for folded := range s.in {
+		if !other.in[folded] {
+			delete(s.in, folded)
+		}
+	}
+}
+
+func (s *valueSet) list() []string {
+	var left []string
+	for _, v := range s.order {
+		if s.in[task.LowerASCII(v)] {
+			left = append(left, v)
+		}
+	}
+	return left
 }

@@ -18,7 +18,11 @@ func TestSimplify(t *testing.T) {
 		`sourceId eq "a" or sourceId in ("b", "c") or launcher eq "d"`:      `sourceId in ("a", "b", "c") or launcher eq "d"`,
 		`not (not sourceId eq "a" and not sourceId eq "b")`:                 `sourceId in ("a", "b")`,
 		`not (sourceId eq "a" or completionStatus isnull)`:                  `not sourceId eq "a" and not completionStatus isnull`,
-		`sourceId eq "a" and (launcher eq "b" and launcher eq "c")`:         `sourceId eq "a" and launcher eq "b" and launcher eq "c"`,
+		`sourceId eq "a" and (launcher eq "b" and completionStatus isnull)`: `sourceId eq "a" and launcher eq "b" and completionStatus isnull`,
+		`launcher in ("a", "b", "c") and launcher in ("C", "b", "d")`:       `launcher in ("b", "c")`,
+		`not launcher eq "a" and not launcher in ("b", "A")`:                `not launcher in ("a", "b")`,
+		`not launcher in ("a", "b") or not launcher in ("b", "c")`:          `not launcher eq "b"`,
+		`completionStatus isnull or completionStatus isnull`:                `completionStatus isnull`,
 		`(sourceId eq "a" or (launcher eq "b" or not not sourceId eq "c"))`: `sourceId in ("a", "c") or launcher eq "b"`,
 	} {
 		e, err := table.ParseFilter(filter)
