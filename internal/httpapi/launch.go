@@ -41,7 +41,7 @@ func (b *launchBody) launch(catalog *task.Catalog) (task.Launch, error) {
 	}
 	var known bool
 	if l.Definition, known = catalog.Lookup(b.Type); !known {
-		return l, task.Errorf(task.IllegalValue, "type", "%q is not a known type: %s", abbreviate(b.Type), strings.Join(catalog.Kinds(), ", "))
+		return l, task.Errorf(task.IllegalValue, "type", "%q is not a known type: %s", task.Abbreviate(b.Type), strings.Join(catalog.Kinds(), ", "))
 	}
 	if b.Target != nil {
 		l.Target = &task.Target{ID: b.Target.ID, Name: b.Target.Name}
@@ -51,7 +51,7 @@ func (b *launchBody) launch(catalog *task.Catalog) (task.Launch, error) {
 	}
 	if b.Arguments != nil && string(b.Arguments) != "null" {
 		if b.Arguments[0] != '{' {
-			return l, task.Errorf(task.IllegalValue, "arguments", "%s is not allowed: an object is expected", abbreviate(string(b.Arguments)))
+			return l, task.Errorf(task.IllegalValue, "arguments", "%s is not allowed: an object is expected", task.Abbreviate(string(b.Arguments)))
 		}
 		l.Arguments = b.Arguments
 	}
@@ -108,7 +108,7 @@ func idempotencyKey(r *http.Request) (task.IdempotencyKey, error) {
 	key := values[0]
 	if len(values) > 1 || len(key) < 1 || len(key) > 255 || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) {
 		return task.IdempotencyKey{}, task.Errorf(task.IllegalValue, "Idempotency-Key",
-			"%q is not allowed: one text of 1 to 255 printable ASCII characters", abbreviate(strings.Join(values, ", ")))
+			"%q is not allowed: one text of 1 to 255 printable ASCII characters", task.Abbreviate(strings.Join(values, ", ")))
 	}
 	return task.IdempotencyKey{Key: key}, nil
 }

@@ -323,7 +323,7 @@ func parseStatus(raw json.RawMessage) (task.CompletionStatus, error) {
 		if raw == nil {
 			shown = "nothing"
 		}
-		return "", task.Errorf(task.IllegalValue, "completionStatus", "%s is not allowed: %s", abbreviate(shown), task.StatusList())
+		return "", task.Errorf(task.IllegalValue, "completionStatus", "%s is not allowed: %s", task.Abbreviate(shown), task.StatusList())
 	}
 	switch {
 	case strings.EqualFold(s, "Completed"): // a widely used script's default
@@ -333,7 +333,7 @@ func parseStatus(raw json.RawMessage) (task.CompletionStatus, error) {
 	}
 	status, ok := task.ParseCompletionStatus(s)
 	if !ok {
-		return "", task.Errorf(task.IllegalValue, "completionStatus", "%q is not allowed: %s", abbreviate(s), task.StatusList())
+		return "", task.Errorf(task.IllegalValue, "completionStatus", "%q is not allowed: %s", task.Abbreviate(s), task.StatusList())
 	}
 	return status, nil
 }
@@ -341,7 +341,7 @@ func parseStatus(raw json.RawMessage) (task.CompletionStatus, error) {
 // parseCompleted reads a time as scripts write it (contract, section 6).
 func parseCompleted(raw json.RawMessage) (time.Time, error) {
 	bad := task.Errorf(task.IllegalValue, "completed",
-		"%s is not a time: RFC 3339 like 2026-11-24T23:40:50.123Z, or whole epoch milliseconds", abbreviate(string(raw)))
+		"%s is not a time: RFC 3339 like 2026-11-24T23:40:50.123Z, or whole epoch milliseconds", task.Abbreviate(string(raw)))
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		ms, err := strconv.ParseInt(string(raw), 10, 64)
@@ -357,12 +357,4 @@ func parseCompleted(raw json.RawMessage) (time.Time, error) {
 		return time.Time{}, bad
 	}
 	return t, nil
-}
-
-func abbreviate(s string) string {
-	const most = 60
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
 }

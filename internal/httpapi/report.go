@@ -69,7 +69,7 @@ func (b *reportBody) report() (task.Report, error) {
 	if b.CompletionStatus != nil {
 		status, ok := task.ParseCompletionStatus(*b.CompletionStatus)
 		if !ok {
-			return rep, task.Errorf(task.IllegalValue, "completionStatus", "%q is not allowed: %s", abbreviate(*b.CompletionStatus), task.StatusList())
+			return rep, task.Errorf(task.IllegalValue, "completionStatus", "%q is not allowed: %s", task.Abbreviate(*b.CompletionStatus), task.StatusList())
 		}
 		rep.Completion = status
 	}

@@ -182,7 +182,7 @@ func waitTimeout(r *http.Request) (time.Duration, error) {
 	}
 	n, err := strconv.Atoi(given[0])
 	if err != nil || n < 0 || n > maxWait {
-		return 0, task.Errorf(task.IllegalValue, "timeout", "%q is not allowed: whole seconds from 0 to %d", abbreviate(given[0]), maxWait)
+		return 0, task.Errorf(task.IllegalValue, "timeout", "%q is not allowed: whole seconds from 0 to %d", task.Abbreviate(given[0]), maxWait)
 	}
 	return time.Duration(n) * time.Second, nil
 }

@@ -90,3 +90,12 @@ func KindOf(err error) ErrorKind {
 	}
 	return Internal
 }
+
+// Abbreviate cuts a caller's text to what fits in an error.
+func Abbreviate(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}

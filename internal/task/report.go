@@ -78,7 +78,7 @@ func (m *Message) Validate(field string) error {
 	for i, p := range m.Parameters {
 		if !validParameter(p) {
 			return Errorf(IllegalValue, fmt.Sprintf("%s/parameters/%d", field, i),
-				"%s is not allowed: a string or a non-empty object", abbreviate(string(p)))
+				"%s is not allowed: a string or a non-empty object", Abbreviate(string(p)))
 		}
 	}
 	return firstError(
@@ -276,12 +276,4 @@ func parseCount(p json.RawMessage) int {
 		return 0
 	}
 	return n
-}
-
-func abbreviate(s string) string {
-	const most = 60
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
 }
