@@ -60,7 +60,7 @@ Try:
   curl -s $STINT_URL/task-status/v1/$id
   curl -sG $STINT_URL/task-status/v1 --data-urlencode 'filters=type eq "IDENTITY_REFRESH" and completionStatus eq "WARNING"'
   curl -sG -o /dev/null -D - $STINT_URL/task-status/v1 --data-urlencode 'filters=completionStatus isnull' -d count=true -d limit=0
-  bin/stint task list
+  bin/stint task list --url $STINT_URL
 
 Serving until Ctrl-C.
 END
