@@ -352,8 +352,7 @@ func parseCompleted(raw json.RawMessage) (time.Time, error) {
 		return time.UnixMilli(ms).UTC(), nil
 	}
 	t, ok := task.ParseTime(s)
-	// The zero time stands for none in the domain.
-	if !ok || t.Year() < 1 || t.IsZero() {
+	if !ok {
 		return time.Time{}, bad
 	}
 	return t, nil

@@ -19,8 +19,11 @@ func (a *api) listStatuses(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writePage(w, r, page, func(row task.Row) ([]byte, error) { return row.Wire, nil })
+	return a.writePage(w, r, page, asStatus)
 }
+
+// asStatus renders a row as the original does.
+func asStatus(row task.Row) ([]byte, error) { return row.Wire, nil }
 
 // listPending serves the deprecated list of tasks in progress.
 func (a *api) listPending(w http.ResponseWriter, r *http.Request) error {
@@ -36,7 +39,7 @@ func (a *api) listPending(w http.ResponseWriter, r *http.Request) error {
 	// The day on which the older API versions were superseded by v1 (RFC 9745).
 	w.Header().Set("Deprecation", "@1767225600")
 	w.Header().Set("Link", `</task-status/v1?filters=completionStatus%20isnull>; rel="successor-version"`)
-	return a.writePage(w, r, page, func(row task.Row) ([]byte, error) { return row.Wire, nil })
+	return a.writePage(w, r, page, asStatus)
 }
 
 // writePage answers with a JSON array of the page's rows.
@@ -93,13 +96,18 @@ func (a *api) writeRows(ctx context.Context, w io.Writer, rows []task.Row, rende
 	return nil
 }
 
-// getStatus serves one task status with its entity tag.
-func (a *api) getStatus(w http.ResponseWriter, r *http.Request) error {
+// visible reads the task that the path names.
+func (a *api) visible(r *http.Request) (task.Row, error) {
 	id, err := taskID(r)
 	if err != nil {
-		return err
+		return task.Row{}, err
 	}
-	row, err := a.store.Get(r.Context(), id, a.tasks.VisibleSince())
+	return a.store.Get(r.Context(), id, a.tasks.VisibleSince())
+}
+
+// getStatus serves one task status with its entity tag.
+func (a *api) getStatus(w http.ResponseWriter, r *http.Request) error {
+	row, err := a.visible(r)
 	if err != nil {
 		return err
 	}

@@ -84,15 +84,11 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) getTask(w http.ResponseWriter, r *http.Request) error {
-	id, err := taskID(r)
+	row, err := a.visible(r)
 	if err != nil {
 		return err
 	}
-	row, err := a.store.Get(r.Context(), id, a.tasks.VisibleSince())
-	if err != nil {
-		return err
-	}
-	events, err := a.store.History(r.Context(), id)
+	events, err := a.store.History(r.Context(), row.ID)
 	if err != nil {
 		return err
 	}
