@@ -77,7 +77,7 @@ func TestExecStopsWhenTheTaskIsCancelled(t *testing.T) {
 	c := e.command("exec", "--type", "IDENTITY_REFRESH", "--heartbeat-limit", "3s", "--grace", "1s", "--",
 		"sh", "-c", `trap '' TERM; sleep 300 & echo child $!; while :; do sleep 1; done`)
 	c.start()
-	c.stdout.await(t, "child ")
+	c.stdout.Await(t, "child ")
 	id := s.one().ID
 	s.awaitTask(id, func(task *client.Task) bool { return task.State == client.Running })
 	e.run(0, "task", "cancel", id, "--reason", "not now")
@@ -182,7 +182,7 @@ func TestExecSurvivesARestartOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.start()
-	c.stdout.await(t, "ready")
+	c.stdout.Await(t, "ready")
 	s.kill()
 	if _, err := stdin.Write([]byte("\n")); err != nil {
 		t.Fatal(err)
@@ -205,7 +205,7 @@ func TestExecLaunchesOnceTheServerComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.start()
-	c.stdout.await(t, "ready")
+	c.stdout.Await(t, "ready")
 	if len(e.spooled("")) != 1 {
 		t.Fatalf("spooled %v", e.spooled(""))
 	}
@@ -238,7 +238,7 @@ func TestKilledExecIsNotLost(t *testing.T) {
 	e := newEnv(t, s)
 	c := e.command("exec", "--type", "IDENTITY_REFRESH", "--name", "victim", "--", "sh", "-c", "echo ready; exec sleep 300")
 	c.start()
-	c.stdout.await(t, "ready")
+	c.stdout.Await(t, "ready")
 	if err := c.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"stint/client"
+	"stint/internal/apptest"
 )
 
 // The tests of this package run the real program against a real server.
@@ -166,8 +167,8 @@ func (s *server) awaitTask(id string, wanted func(*client.Task) bool) *client.Ta
 type command struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	stdout *watchedBuffer
-	stderr *watchedBuffer
+	stdout *apptest.Buffer
+	stderr *apptest.Buffer
 }
 
 // env is where a test's commands live.
@@ -190,7 +191,7 @@ func (e *env) command(args ...string) *command {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	c := &command{t: e.t, cmd: exec.CommandContext(e.t.Context(), path, args...), stdout: newWatchedBuffer(), stderr: newWatchedBuffer()}
+	c := &command{t: e.t, cmd: exec.CommandContext(e.t.Context(), path, args...), stdout: apptest.NewBuffer(), stderr: apptest.NewBuffer()}
 	c.cmd.Env = []string{"HOME=" + e.home, "PATH=" + filepath.Dir(path) + ":" + os.Getenv("PATH"), "STINT_URL=" + e.url}
 	c.cmd.Stdout, c.cmd.Stderr = c.stdout, c.stderr
 	return c
@@ -234,43 +235,6 @@ func (e *env) spooled(folder string) []string {
 		e.t.Fatal(err)
 	}
 	return names
-}
-
-// watchedBuffer can be waited on.
-type watchedBuffer struct {
-	mu    sync.Mutex
-	b     bytes.Buffer
-	grown chan struct{}
-}
-
-func newWatchedBuffer() *watchedBuffer { return &watchedBuffer{grown: make(chan struct{}, 1)} }
-
-func (b *watchedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	select {
-	case b.grown <- struct{}{}:
-	default:
-	}
-	return b.b.Write(p)
-}
-
-func (b *watchedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func (b *watchedBuffer) await(t *testing.T, text string) {
-	t.Helper()
-	timeout := time.After(30 * time.Second)
-	for !strings.Contains(b.String(), text) {
-		select {
-		case <-b.grown:
-		case <-timeout:
-			t.Fatalf("waiting for %q, got %q", text, b.String())
-		}
-	}
 }
 
 func hasMessage(t *client.Task, kind client.MessageType, part string) bool {

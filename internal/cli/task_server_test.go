@@ -44,7 +44,7 @@ func TestTaskLifeByCommands(t *testing.T) {
 	}
 	waiting := e.command("task", "wait", id)
 	waiting.start()
-	waiting.stderr.await(t, "running 40% Reading")
+	waiting.stderr.Await(t, "running 40% Reading")
 	e.run(0, "task", "cancel", id, "--reason", "no need")
 	if _, stderr := e.run(1, "task", "report", id, "--attempt", "1", "--token", launched.ReportToken); !strings.Contains(stderr, "the task was cancelled") {
 		t.Fatalf("told to stop: %q", stderr)

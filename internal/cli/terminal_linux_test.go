@@ -13,13 +13,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"stint/internal/apptest"
 )
 
 // terminal is a pseudo terminal with a program on it.
 type terminal struct {
 	t      *testing.T
 	master *os.File
-	screen *watchedBuffer
+	screen *apptest.Buffer
 	cmd    *exec.Cmd
 }
 
@@ -59,7 +61,7 @@ func onTerminal(t *testing.T, e *env, args ...string) *terminal {
 		_ = cmd.Wait()
 	})
 	_ = slave.Close()
-	term := &terminal{t: t, master: master, screen: newWatchedBuffer(), cmd: cmd}
+	term := &terminal{t: t, master: master, screen: apptest.NewBuffer(), cmd: cmd}
 	go func() { _, _ = io.Copy(term.screen, master) }()
 	return term
 }
@@ -94,9 +96,9 @@ func TestExecOnATerminal(t *testing.T) {
 	e := newEnv(t, newServer(t))
 	term := onTerminal(t, e, stintPath(t), "exec", "--type", "IDENTITY_REFRESH", "--deliver-timeout", "50ms", "--",
 		"sh", "-c", `printf 'Name: '; read n; echo "got $n"; exec sleep 60`)
-	term.screen.await(t, "Name: ")
+	term.screen.Await(t, "Name: ")
 	term.keys("bob\n")
-	term.screen.await(t, "got bob")
+	term.screen.Await(t, "got bob")
 	// Ctrl-C goes to the program, which has the terminal.
 	term.keys("\x03")
 	if code := term.exitCode(); code != 130 {
@@ -112,24 +114,24 @@ func TestExecAsAJobOfAShell(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, newServer(t))
 	term := onTerminal(t, e, "sh", "-i", "-m")
-	term.screen.await(t, "ready> ")
+	term.screen.Await(t, "ready> ")
 	term.keys(filepath.Base(stintPath(t)) + ` exec --type IDENTITY_REFRESH --deliver-timeout 50ms -- sh -c 'echo st""arted; read x; echo "got $x"'; echo "sta""tus $?"` + "\n")
-	term.screen.await(t, "started")
+	term.screen.Await(t, "started")
 	term.keys("\x1a")
-	term.screen.await(t, "Stopped")
+	term.screen.Await(t, "Stopped")
 	term.keys("fg; echo \"fg \"\"status $?\"\n")
-	term.screen.await(t, "status $?\"\r\n")
+	term.screen.Await(t, "status $?\"\r\n")
 	term.keys("word\n")
-	term.screen.await(t, "got word")
-	term.screen.await(t, "fg status 0")
+	term.screen.Await(t, "got word")
+	term.screen.Await(t, "fg status 0")
 	// A background job that asks for input stops until it is brought to the foreground.
 	term.keys(filepath.Base(stintPath(t)) + ` exec --type IDENTITY_REFRESH --deliver-timeout 50ms -- sh -c 'echo sec""ond; read x; echo "then $x"' &` + "\n")
-	term.screen.await(t, "second")
+	term.screen.Await(t, "second")
 	term.keys("fg; echo \"back \"\"status $?\"\n")
-	term.screen.await(t, "back \"\"status $?\"\r\n")
+	term.screen.Await(t, "back \"\"status $?\"\r\n")
 	term.keys("again\n")
-	term.screen.await(t, "then again")
-	term.screen.await(t, "back status 0")
+	term.screen.Await(t, "then again")
+	term.screen.Await(t, "back status 0")
 	term.keys("exit\n")
 }
 
@@ -142,7 +144,7 @@ func TestListFitsTheTerminal(t *testing.T) {
 	if code := term.exitCode(); code != 0 {
 		t.Fatalf("exit status %d", code)
 	}
-	term.screen.await(t, "s ago")
+	term.screen.Await(t, "s ago")
 	for line := range strings.SplitSeq(strings.ReplaceAll(term.screen.String(), "\r", ""), "\n") {
 		if len([]rune(line)) > 100 {
 			t.Errorf("a line of %d: %q", len([]rune(line)), line)

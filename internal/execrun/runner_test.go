@@ -8,56 +8,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"stint/client"
+	"stint/internal/apptest"
 )
 
-// syncBuffer is a buffer that the run writes to while the test reads it.
-type syncBuffer struct {
-	mu    sync.Mutex
-	b     bytes.Buffer
-	grown chan struct{}
-}
-
-func newSyncBuffer() *syncBuffer { return &syncBuffer{grown: make(chan struct{}, 1)} }
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	select {
-	case b.grown <- struct{}{}:
-	default:
-	}
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// await waits until the output has a text.
-func (b *syncBuffer) await(t *testing.T, text string) {
-	t.Helper()
-	timeout := time.After(20 * time.Second)
-	for !strings.Contains(b.String(), text) {
-		select {
-		case <-b.grown:
-		case <-timeout:
-			t.Fatalf("waiting for %q, got %q", text, b.String())
-		}
-	}
-}
-
 // awayOptions run a program while no server is there.
-func awayOptions(t *testing.T, command ...string) (opts Options, stdout, stderr *syncBuffer, signals chan os.Signal) {
+func awayOptions(t *testing.T, command ...string) (opts Options, stdout, stderr *apptest.Buffer, signals chan os.Signal) {
 	t.Helper()
-	stdout, stderr, signals = newSyncBuffer(), newSyncBuffer(), make(chan os.Signal, 8)
+	stdout, stderr, signals = apptest.NewBuffer(), apptest.NewBuffer(), make(chan os.Signal, 8)
 	return Options{
 		Client: awayClient(t), Launch: client.LaunchRequest{Type: "IDENTITY_REFRESH"},
 		Command: command, Env: os.Environ(), Stdout: stdout, Stderr: stderr,
@@ -185,7 +147,7 @@ func TestRunPassesPromptsAtOnce(t *testing.T) {
 		done <- code
 	}()
 	for _, step := range []struct{ see, say string }{{"Name: ", "x\n"}, {"Name: :", "y\n"}, {"::::pro"[1:], "z\n"}} {
-		stdout.await(t, step.see)
+		stdout.Await(t, step.see)
 		if _, err := io.WriteString(writer, step.say); err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +196,7 @@ func TestRunForwardsSignals(t *testing.T) {
 				code, _ := Run(t.Context(), opts)
 				done <- code
 			}()
-			stdout.await(t, "ready")
+			stdout.Await(t, "ready")
 			signals <- sig
 			if code := <-done; code != 9 || !strings.Contains(stdout.String(), "caught") {
 				t.Fatalf("exit status %d, output %q", code, stdout.String())
@@ -251,7 +213,7 @@ func TestRunDiesAsItsProgram(t *testing.T) {
 		code, _ := Run(t.Context(), opts)
 		done <- code
 	}()
-	stdout.await(t, "ready")
+	stdout.Await(t, "ready")
 	// To the whole group: the sleep dies too, or its output would stay open.
 	signals <- syscall.SIGTERM
 	if code := <-done; code != 143 {
@@ -304,7 +266,7 @@ func TestRunIsSpooledFromItsStart(t *testing.T) {
 		code, _ := Run(t.Context(), opts)
 		done <- code
 	}()
-	stdout.await(t, "ready")
+	stdout.Await(t, "ready")
 	if e := kept(t, opts.Spool); e.State != stateStarted || e.Delivery.IdempotencyKey == "" || e.Delivery.Launch == nil {
 		t.Fatalf("kept %+v", e)
 	}
