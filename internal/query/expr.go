@@ -115,6 +115,7 @@ func TaskValues(t *task.Task) Values {
 			return t.Launcher, true
 		case FieldCreated:
 			return task.FormatTime(t.Created), true
+		case FieldName:
 		}
 		return "", false
 	}

@@ -5,11 +5,14 @@
 // make. It does not own how a source is read (package connector does), nor
 // storage.
 //
-// Invariants: the name of a source is unique, ASCII case ignored; a source's
-// type never changes.
+// Invariants: the name of a source is unique, ASCII case ignored, and never has
+// the form of an id, so that one word can mean either; a source's type never
+// changes.
 package source
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,6 +25,28 @@ type Type string
 
 // DelimitedFile is a source whose accounts come in an uploaded file.
 const DelimitedFile Type = "DelimitedFile"
+
+// Types returns all types.
+func Types() []Type { return []Type{DelimitedFile} }
+
+// TypeList lists the types for an error.
+func TypeList() string {
+	names := make([]string, 0, len(Types()))
+	for _, t := range Types() {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
+}
+
+// ParseType reads a type in any ASCII case.
+func ParseType(s string) (Type, bool) {
+	for _, t := range Types() {
+		if task.EqualFoldASCII(s, string(t)) {
+			return t, true
+		}
+	}
+	return "", false
+}
 
 // Source is a system that accounts and entitlements are read from. Times are
 // UTC and whole milliseconds.
@@ -38,6 +63,15 @@ type Source struct {
 	// Accounts and Entitlements are how many are stored. The store keeps them;
 	// what a caller sets is ignored.
 	Accounts, Entitlements int64
+}
+
+// Deletion is what the deletion of a source did.
+type Deletion struct {
+	Source Source
+	// Accounts and Entitlements are how many go with it.
+	Accounts, Entitlements int64
+	// Ended are the aggregations that were in progress.
+	Ended []task.ID
 }
 
 // File says how a delimited file is read.
@@ -81,89 +115,156 @@ const (
 	maxName        = 128
 	maxDescription = 4096
 	maxColumnName  = 256
+	maxSeparator   = 16
 	// MaxColumns is how many columns a delimited file may have.
 	MaxColumns = 1000
+	// maxColumnBytes bounds all names of columns together: a list shows many
+	// sources at once.
+	maxColumnBytes = 128 << 10
+	// maxMinimum is more than any source has, and exact in every language.
+	maxMinimum = 1_000_000_000_000
 )
 
 // Validate checks a whole source. The error is an Error that names the member.
 func (s *Source) Validate() error {
-	if s.Name == "" || strings.TrimSpace(s.Name) != s.Name {
-		return task.Errorf(task.Missing, "name", "is required, without white space around it")
-	}
-	if err := checkText("name", s.Name, maxName); err != nil {
+	if err := checkName(s.Name); err != nil {
 		return err
 	}
 	if err := checkText("description", s.Description, maxDescription); err != nil {
 		return err
 	}
-	if s.Type != DelimitedFile {
-		if s.Type == "" {
-			return task.Errorf(task.Missing, "type", "is required: %s", DelimitedFile)
-		}
-		return task.Errorf(task.IllegalValue, "type", "%q is not allowed: %s", task.Abbreviate(string(s.Type)), DelimitedFile)
+	if err := checkType(s.Type); err != nil {
+		return err
 	}
 	if s.Deletions.Percent < 0 || s.Deletions.Percent > 100 {
 		return task.Errorf(task.IllegalValue, "deletionThreshold.percent", "%d is not allowed: 0 to 100", s.Deletions.Percent)
 	}
-	if s.Deletions.Minimum < 0 {
-		return task.Errorf(task.IllegalValue, "deletionThreshold.minimum", "%d is not allowed: 0 or more", s.Deletions.Minimum)
+	if s.Deletions.Minimum < 0 || s.Deletions.Minimum > maxMinimum {
+		return task.Errorf(task.IllegalValue, "deletionThreshold.minimum", "%d is not allowed: 0 to %d", s.Deletions.Minimum, maxMinimum)
 	}
 	return s.File.validate()
 }
 
-func (f *File) validate() error {
-	const at = "connectorAttributes."
-	if f.AccountID == "" {
-		return task.Errorf(task.Missing, at+"accountId", "is required: the column of the native identity")
+func checkName(name string) error {
+	if strings.TrimSpace(name) == "" {
+		return task.Errorf(task.Missing, "name", "is required")
 	}
-	if r, n := utf8.DecodeRuneInString(f.Delimiter); n != len(f.Delimiter) || !validDelimiter(r) {
-		return task.Errorf(task.IllegalValue, at+"delimiter",
+	if err := checkText("name", name, maxName); err != nil {
+		return err
+	}
+	if strings.TrimSpace(name) != name {
+		return task.Errorf(task.IllegalValue, "name", "%q is not allowed: no white space around it", task.Abbreviate(name))
+	}
+	if _, ok := task.ParseID(name); ok {
+		return task.Errorf(task.IllegalValue, "name", "%q is not allowed: it has the form of an id", name)
+	}
+	return nil
+}
+
+func checkType(t Type) error {
+	if t == "" {
+		return task.Errorf(task.Missing, "type", "is required: %s", TypeList())
+	}
+	if !slices.Contains(Types(), t) {
+		return task.Errorf(task.IllegalValue, "type", "%q is not allowed: %s", task.Abbreviate(string(t)), TypeList())
+	}
+	return nil
+}
+
+// The members of a file's settings, as errors name them.
+const (
+	atAccountID    = "connectorAttributes.accountId"
+	atDisplayName  = "connectorAttributes.displayName"
+	atEntitlements = "connectorAttributes.entitlements"
+	atSeparator    = "connectorAttributes.multiValueSeparator"
+	atDelimiter    = "connectorAttributes.delimiter"
+	atColumns      = "connectorAttributes.columns"
+)
+
+func (f *File) validate() error {
+	if f.AccountID == "" {
+		return task.Errorf(task.Missing, atAccountID, "is required: the column of the native identity")
+	}
+	if r, n := utf8.DecodeRuneInString(f.Delimiter); f.Delimiter == "" || n != len(f.Delimiter) || !validDelimiter(r) {
+		return task.Errorf(task.IllegalValue, atDelimiter,
 			"%q is not allowed: one character, not a quote, a line break or U+FFFD", task.Abbreviate(f.Delimiter))
 	}
 	if f.MultiValueSeparator == "" {
-		return task.Errorf(task.Missing, at+"multiValueSeparator", "is empty")
+		return task.Errorf(task.Missing, atSeparator, "is empty; without it, it is %q", DefaultMultiValueSeparator)
 	}
-	if err := checkText(at+"multiValueSeparator", f.MultiValueSeparator, maxColumnName); err != nil {
+	if err := checkText(atSeparator, f.MultiValueSeparator, maxSeparator); err != nil {
 		return err
 	}
-	if len(f.Columns) > MaxColumns || len(f.Entitlements) > MaxColumns {
-		return task.Errorf(task.IllegalValue, at+"columns", "are too many: at most %d", MaxColumns)
+	return f.checkColumns()
+}
+
+// checkColumns checks the names of columns: each by itself, and that those
+// named for a use are there.
+func (f *File) checkColumns() error {
+	if err := checkColumn(atAccountID, f.AccountID); err != nil {
+		return err
 	}
-	columns := map[string]bool{}
-	for _, c := range f.Columns {
-		if columns[c] {
-			return task.Errorf(task.IllegalValue, at+"columns", "%q stands twice", task.Abbreviate(c))
-		}
-		columns[c] = true
-	}
-	seen := map[string]bool{}
-	for _, c := range f.Entitlements {
-		if seen[c] {
-			return task.Errorf(task.IllegalValue, at+"entitlements", "%q stands twice", task.Abbreviate(c))
-		}
-		seen[c] = true
-	}
-	if seen[f.AccountID] {
-		return task.Errorf(task.IllegalValue, at+"entitlements", "%q is the column of the native identity", task.Abbreviate(f.AccountID))
-	}
-	named := append([]string{f.AccountID}, f.Entitlements...)
 	if f.DisplayName != "" {
-		named = append(named, f.DisplayName)
-	}
-	for _, c := range named {
-		if len(columns) > 0 && !columns[c] {
-			return task.Errorf(task.IllegalValue, at+"columns", "do not hold %q, which accountId, displayName or entitlements name", task.Abbreviate(c))
-		}
-	}
-	for _, c := range append(named, f.Columns...) {
-		if c == "" || strings.TrimSpace(c) != c {
-			return task.Errorf(task.IllegalValue, at+"columns", "%q is not the name of a column: not empty, without white space around it", task.Abbreviate(c))
-		}
-		if err := checkText(at+"columns", c, maxColumnName); err != nil {
+		if err := checkColumn(atDisplayName, f.DisplayName); err != nil {
 			return err
 		}
 	}
-	return nil
+	entitlements, err := columnSet(atEntitlements, f.Entitlements)
+	if err != nil {
+		return err
+	}
+	columns, err := columnSet(atColumns, f.Columns)
+	if err != nil {
+		return err
+	}
+	if entitlements[f.AccountID] {
+		return task.Errorf(task.IllegalValue, atEntitlements, "%q is the column of the native identity", task.Abbreviate(f.AccountID))
+	}
+	if len(columns) == 0 {
+		return nil
+	}
+	known := func(field, name string) error {
+		if name == "" || columns[name] {
+			return nil
+		}
+		return task.Errorf(task.IllegalValue, field, "%q is not one of connectorAttributes.columns", task.Abbreviate(name))
+	}
+	for _, name := range f.Entitlements {
+		if err := known(atEntitlements, name); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(known(atAccountID, f.AccountID), known(atDisplayName, f.DisplayName))
+}
+
+// columnSet checks a list of columns and returns it as a set.
+func columnSet(field string, names []string) (map[string]bool, error) {
+	if len(names) > MaxColumns {
+		return nil, task.Errorf(task.IllegalValue, field, "%d columns are too many: at most %d", len(names), MaxColumns)
+	}
+	set := make(map[string]bool, len(names))
+	size := 0
+	for _, name := range names {
+		if err := checkColumn(field, name); err != nil {
+			return nil, err
+		}
+		if set[name] {
+			return nil, task.Errorf(task.IllegalValue, field, "%q stands twice", task.Abbreviate(name))
+		}
+		set[name] = true
+		size += len(name)
+	}
+	if size > maxColumnBytes {
+		return nil, task.Errorf(task.IllegalValue, field, "the names are %d bytes: at most %d together", size, maxColumnBytes)
+	}
+	return set, nil
+}
+
+func checkColumn(field, name string) error {
+	if name == "" || strings.TrimSpace(name) != name {
+		return task.Errorf(task.IllegalValue, field, "%q is not the name of a column: not empty, without white space around it", task.Abbreviate(name))
+	}
+	return checkText(field, name, maxColumnName)
 }
 
 func validDelimiter(r rune) bool {

@@ -182,7 +182,7 @@ func unknownGenerator(f query.Field) *rapid.Generator[string] {
 		return rapid.Map(rapid.SampledFrom(task.Types()), asString)
 	case query.FieldID:
 		return rapid.OneOf(rapid.Map(idGenerator(), asString), rapid.Map(textGenerator(), notID), rapid.Just(""))
-	case query.FieldSource, query.FieldLauncher, query.FieldCreated:
+	case query.FieldSource, query.FieldLauncher, query.FieldCreated, query.FieldName:
 	}
 	return rapid.OneOf(textGenerator(), rapid.Just(""))
 }

@@ -95,6 +95,8 @@ func column(f query.Field) string {
 		return "launcher"
 	case query.FieldCreated:
 		return "created"
+	case query.FieldName:
+		return "name"
 	}
 	panic("sqlite: no column for the field " + string(f))
 }

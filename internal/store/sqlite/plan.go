@@ -128,7 +128,7 @@ func indexes(f query.Field) (string, tally.Dimension, bool) {
 		return "tasks_type", tally.Type, true
 	case query.FieldLauncher:
 		return "tasks_launcher", tally.Launcher, true
-	case query.FieldID, query.FieldCreated:
+	case query.FieldID, query.FieldCreated, query.FieldName:
 	}
 	return "", 0, false
 }
