@@ -48,6 +48,9 @@ type Record struct {
 	// Keep is set for a record that stands in the file but could not be read
 	// whole: what is stored of it is neither changed nor deleted.
 	Keep bool
+	// Known is set for a record of which only the existence is known: what is
+	// stored of it already says more.
+	Known bool
 }
 
 // Hash returns the hash of what the record says.
@@ -95,10 +98,11 @@ const (
 // Stored is a record as it is kept.
 type Stored struct {
 	Record
-	ID       task.ID
-	SourceID task.ID
-	Created  time.Time
-	Modified time.Time
+	ID         task.ID
+	SourceID   task.ID
+	SourceName string
+	Created    time.Time
+	Modified   time.Time
 	// LastChange and LastTaskID say which aggregation changed it last, and how.
 	LastChange Change
 	LastTaskID task.ID
@@ -106,6 +110,7 @@ type Stored struct {
 
 // Changed is one line of what a run changed.
 type Changed struct {
+	Class  Class // of the record
 	Change Change
 	Key    string
 	Name   string

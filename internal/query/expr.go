@@ -2,12 +2,14 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"stint/internal/task"
 )
 
 // Field is what an expression compares, whatever word the filter used for it.
+// The set is open: see AttributeField.
 type Field string
 
 // The fields of a task. The filter word "type" stands for FieldKind, FieldType
@@ -22,8 +24,8 @@ const (
 	FieldCreated  Field = "created"
 )
 
-// Expr is a condition on an element: And, Or, Not, Compare or Null. A nil Expr
-// holds for all. String returns the canonical filter text.
+// Expr is a condition on an element: And, Or, Not, Compare, Prefix or Null. A nil
+// Expr holds for all. String returns the canonical filter text.
 type Expr interface {
 	fmt.Stringer
 	sealed()
@@ -39,11 +41,18 @@ type Or struct{ Terms []Expr }
 type Not struct{ Term Expr }
 
 // Compare holds where the field is not null and equals one of the values, ASCII
-// case ignored. Values of FieldStatus, FieldKind, FieldType and FieldID are
+// case ignored; of a field with several values, where one of them does. Values of FieldStatus, FieldKind, FieldType and FieldID are
 // canonical; one of FieldID that cannot be an id equals nothing.
 type Compare struct {
 	Field  Field
 	Values []string
+}
+
+// Prefix holds where the field is not null and begins with the value, ASCII case
+// ignored.
+type Prefix struct {
+	Field Field
+	Value string
 }
 
 // Null holds where the field is null.
@@ -53,37 +62,52 @@ func (And) sealed()     {}
 func (Or) sealed()      {}
 func (Not) sealed()     {}
 func (Compare) sealed() {}
+func (Prefix) sealed()  {}
 func (Null) sealed()    {}
 
 // Values gives the value of a field of one element; false is null.
 type Values func(Field) (string, bool)
 
+// Lists gives the values of a field of one element that may have several; none
+// is null.
+type Lists func(Field) []string
+
 // Match tells whether an element is one that the expression selects. Stores must
 // select the same.
 func Match(e Expr, v Values) bool {
+	return MatchLists(e, func(f Field) []string {
+		if value, ok := v(f); ok {
+			return []string{value}
+		}
+		return nil
+	})
+}
+
+// MatchLists is Match for elements whose fields may have several values.
+func MatchLists(e Expr, v Lists) bool {
 	switch e := e.(type) {
 	case And:
 		for _, term := range e.Terms {
-			if !Match(term, v) {
+			if !MatchLists(term, v) {
 				return false
 			}
 		}
 		return true
 	case Or:
 		for _, term := range e.Terms {
-			if Match(term, v) {
+			if MatchLists(term, v) {
 				return true
 			}
 		}
 		return false
 	case Not:
-		return !Match(e.Term, v)
+		return !MatchLists(e.Term, v)
 	case Compare:
-		value, ok := v(e.Field)
-		return ok && e.holds(value)
+		return slices.ContainsFunc(v(e.Field), e.holds)
+	case Prefix:
+		return slices.ContainsFunc(v(e.Field), e.holds)
 	case Null:
-		_, ok := v(e.Field)
-		return !ok
+		return len(v(e.Field)) == 0
 	}
 	return true
 }
@@ -95,6 +119,10 @@ func (e Compare) holds(value string) bool {
 		}
 	}
 	return false
+}
+
+func (e Prefix) holds(value string) bool {
+	return len(value) >= len(e.Value) && task.EqualFoldASCII(value[:len(e.Value)], e.Value)
 }
 
 // TaskValues gives the fields of a task.
@@ -135,6 +163,9 @@ func (e Not) String() string { return text(e) }
 func (e Compare) String() string { return text(e) }
 
 // String is described at And.
+func (e Prefix) String() string { return text(e) }
+
+// String is described at And.
 func (e Null) String() string { return text(e) }
 
 // The strengths with which operators bind; a term of a weaker one needs
@@ -171,8 +202,11 @@ func write(b *strings.Builder, e Expr, outer int) {
 		write(b, e.Term, bindNot)
 	case Compare:
 		writeCompare(b, e)
+	case Prefix:
+		b.WriteString(e.Field.word() + " sw ")
+		writeQuoted(b, e.Value)
 	case Null:
-		b.WriteString(word(e.Field) + " isnull")
+		b.WriteString(e.Field.word() + " isnull")
 	}
 }
 
@@ -195,7 +229,7 @@ func writeTerms(b *strings.Builder, terms []Expr, connective string, binds, oute
 }
 
 func writeCompare(b *strings.Builder, e Compare) {
-	b.WriteString(word(e.Field))
+	b.WriteString(e.Field.word())
 	if len(e.Values) == 1 {
 		b.WriteString(" eq ")
 		writeQuoted(b, e.Values[0])
@@ -244,9 +278,17 @@ func mergeLists(e Or) (Compare, bool) {
 }
 
 // word returns the filter word for a field.
-func word(f Field) string {
+func (f Field) word() string {
 	if f == FieldKind {
 		return string(FieldType)
 	}
+	if name, ok := f.Attribute(); ok && (name == "" || strings.ContainsFunc(name, isNotBare)) {
+		var b strings.Builder
+		b.WriteString(attributePrefix)
+		writeQuoted(&b, name)
+		return b.String()
+	}
 	return string(f)
 }
+
+func isNotBare(r rune) bool { return !isBare(r) }

@@ -74,7 +74,9 @@ func build(op operator, columns []Field, operands []operand) Expr {
 		return Null{columns[0]}
 	case opPr:
 		return Not{Null{columns[0]}}
-	case opCo, opSw, opGt, opGe, opLt, opLe:
+	case opSw:
+		return Prefix{columns[0], operands[0].value}
+	case opCo, opGt, opGe, opLt, opLe:
 	}
 	panic("query: a table allows the operator " + string(op) + ", which makes no expression yet")
 }

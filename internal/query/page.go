@@ -41,7 +41,7 @@ func (t *Table) ParsePage(rawQuery string) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Limit: MaxLimit, Sort: []Sorter{t.order}}
+	page := Page{Limit: MaxLimit}
 	if v, ok := given["limit"]; ok {
 		if page.Limit, err = number("limit", v, MaxLimit); err != nil {
 			return Page{}, err
@@ -66,7 +66,31 @@ func (t *Table) ParsePage(rawQuery string) (Page, error) {
 	if page.Filter, err = t.ParseFilter(given[paramFilters]); err != nil {
 		return Page{}, err
 	}
+	if page.Sort == nil {
+		page.Sort = []Sorter{t.orderOf(page.Filter)}
+	}
 	return page, nil
+}
+
+// orderOf returns the order of a list whose caller asks for none. It depends on
+// the filter alone, so that the pages of a list are parts of one list.
+func (t *Table) orderOf(filter Expr) Sorter {
+	filter = Simplify(filter)
+	terms := []Expr{filter}
+	if and, ok := filter.(And); ok {
+		terms = and.Terms
+	}
+	for _, f := range t.narrowing {
+		for _, term := range terms {
+			if c, ok := term.(Compare); ok && c.Field == f {
+				return Sorter{Field: f}
+			}
+			if p, ok := term.(Prefix); ok && p.Field == f {
+				return Sorter{Field: f}
+			}
+		}
+	}
+	return t.order
 }
 
 // decode returns the named parameters of a query string. Where net/url would
@@ -134,6 +158,9 @@ func (t *Table) sorters(value string) ([]Sorter, error) {
 	for item := range strings.SplitSeq(value, ",") {
 		name, desc := strings.CutPrefix(strings.Trim(item, " "), "-")
 		s := Sorter{Field: Field(name), Desc: desc}
+		if len(t.sorts) == 0 {
+			return nil, task.Errorf(task.Content, "sorters", "this list has one order and takes none")
+		}
 		if !t.sortable(s.Field) {
 			return nil, task.Errorf(task.IllegalValue, "sorters", "%s is not allowed: %s", shown(item), t.sortWords())
 		}

@@ -29,6 +29,7 @@ func (t *Table) ParseFilter(input string) (Expr, error) {
 //	and     = not { "and" not }
 //	not     = "not" not | "(" expr ")" | primary
 //	primary = field op value | field "in" "(" value { "," value } ")" | field "isnull" | "pr" field
+//	field   = word | "attributes." quoted
 //
 // by recursive descent. Only "not" and "(" recurse, and MaxLevels bounds them.
 type parser struct {
@@ -244,7 +245,15 @@ func (p *parser) fieldName() (token, error) {
 	case name.kind != tokenWord, reserved(name.text):
 		return name, p.expected("a comparison", "")
 	}
-	return name, p.advance()
+	if err := p.advance(); err != nil {
+		return name, err
+	}
+	// The name of an attribute may need quotes, which then follow at once.
+	if name.text == attributePrefix && p.tok.kind == tokenQuoted && p.tok.at == name.at+len(attributePrefix) {
+		name.text += p.tok.text
+		return name, p.advance()
+	}
+	return name, nil
 }
 
 // operator reads the operator of a field and tells where it stands.

@@ -5,8 +5,9 @@ import "stint/internal/task"
 // Simplify returns an expression that is true of the same elements and easier
 // to plan and to run: not stands only before comparisons, an And holds no And and
 // an Or no Or, and neither compares a field twice (so that a Compare may be left
-// without values, and equals nothing). Two-valued logic makes all of that exact.
-// Nil stays nil.
+// without values, and equals nothing), except where that would change what it
+// means: a field of several values can equal one thing and another. Two-valued
+// logic makes all of that exact. Nil stays nil.
 func Simplify(e Expr) Expr {
 	if e == nil {
 		return nil
@@ -24,6 +25,10 @@ func simplify(e Expr, negated bool) Expr {
 	case Or:
 		return connect(e.Terms, !negated, negated)
 	}
+	return maybeNot(e, negated)
+}
+
+func maybeNot(e Expr, negated bool) Expr {
 	if negated {
 		return Not{e}
 	}
@@ -79,11 +84,15 @@ func mergeSame(terms []Expr, or bool) []Expr {
 		var more []string
 		switch inner := term.(type) {
 		case Compare:
+			if _, several := inner.Field.Attribute(); several && or == negated {
+				merged = append(merged, maybeNot(inner, negated))
+				continue
+			}
 			k.field, more = inner.Field, inner.Values
 		case Null:
 			k.field, k.null = inner.Field, true
-		default: // a connective of the other sort
-			merged = append(merged, term)
+		default: // a prefix, or a connective of the other sort
+			merged = append(merged, maybeNot(inner, negated))
 			continue
 		}
 		if _, seen := at[k]; !seen {
@@ -104,10 +113,7 @@ func mergeSame(terms []Expr, or bool) []Expr {
 		if k.null {
 			e = Null{k.field}
 		}
-		if k.negated {
-			e = Not{e}
-		}
-		merged[i] = e
+		merged[i] = maybeNot(e, k.negated)
 	}
 	return merged
 }

@@ -11,9 +11,14 @@ import (
 // safe for concurrent use.
 type Table struct {
 	fields []field // in the order in which messages list them
-	sorts  []Field
+	// attributes, where set, are the operators of the fields attributes.NAME.
+	attributes []operator
+	sorts      []Field
 	// order is used where the caller asks for none.
 	order Sorter
+	// narrowing are fields with an index: where the caller asks for no order, and
+	// the filter demands something of one of them, the list is in its order.
+	narrowing []Field
 	// meant maps words that people write, in lower case, to the word they mean.
 	meant map[string]string
 }
@@ -67,6 +72,10 @@ func (t *Table) field(word string) (*field, bool) {
 			return &t.fields[i], true
 		}
 	}
+	if name, ok := Field(word).Attribute(); ok && name != "" && t.attributes != nil {
+		f := AttributeField(name)
+		return &field{word: f.word(), columns: []Field{f}, operators: t.attributes, resolve: verbatim(f)}, true
+	}
 	return nil, false
 }
 
@@ -99,6 +108,9 @@ func (t *Table) words() string {
 	for i := range t.fields {
 		words[i] = t.fields[i].word
 	}
+	if t.attributes != nil {
+		words = append(words, attributePrefix+"NAME")
+	}
 	return strings.Join(words, ", ")
 }
 
@@ -120,11 +132,16 @@ func verbatim(f Field) func(string) (operand, string) {
 }
 
 // resolveID keeps what cannot be an id: it equals none, and the list is empty.
-func resolveID(value string) (operand, string) {
-	if id, ok := task.ParseID(value); ok {
-		return operand{FieldID, string(id)}, ""
+func resolveID(value string) (operand, string) { return idOf(FieldID)(value) }
+
+// idOf is resolveID of another field that holds ids.
+func idOf(f Field) func(string) (operand, string) {
+	return func(value string) (operand, string) {
+		if id, ok := task.ParseID(value); ok {
+			return operand{f, string(id)}, ""
+		}
+		return operand{f, task.LowerASCII(value)}, ""
 	}
-	return operand{FieldID, task.LowerASCII(value)}, ""
 }
 
 func resolveStatus(value string) (operand, string) {

@@ -14,33 +14,48 @@ type clause struct {
 	args []any
 }
 
-// compile turns a filter into a condition that selects the rows that
-// query.Match accepts. Where SQL would say NULL, the filter says false: "not"
-// makes that explicit, elsewhere NULL and false select alike.
-func compile(e query.Expr) clause {
+// compile turns a filter of tasks into a condition that selects the rows that
+// query.Match accepts.
+func compile(e query.Expr) clause { return compileWith(onColumn(column), e) }
+
+// compileWith compiles a filter whose comparisons leaf compiles. Where SQL would
+// say NULL, the filter says false: "not" makes that explicit, elsewhere NULL and
+// false select alike.
+func compileWith(leaf func(query.Expr) clause, e query.Expr) clause {
 	switch e := e.(type) {
 	case query.And:
-		return join(e.Terms, " AND ")
+		return join(leaf, e.Terms, " AND ")
 	case query.Or:
-		return join(e.Terms, " OR ")
+		return join(leaf, e.Terms, " OR ")
 	case query.Not:
-		inner := compile(e.Term)
+		inner := compileWith(leaf, e.Term)
 		return clause{"NOT coalesce(" + inner.sql + ", 0)", inner.args}
-	case query.Null:
-		return clause{column(e.Field) + " IS NULL", nil}
-	case query.Compare:
-		return compare(column(e.Field), parameters(e))
 	}
-	panic(fmt.Sprintf("sqlite: no SQL for a filter of type %T", e))
+	return leaf(e)
+}
+
+// onColumn compiles comparisons of fields that are columns.
+func onColumn(column func(query.Field) string) func(query.Expr) clause {
+	return func(e query.Expr) clause {
+		switch e := e.(type) {
+		case query.Null:
+			return clause{column(e.Field) + " IS NULL", nil}
+		case query.Compare:
+			return compare(column(e.Field), parameters(e))
+		case query.Prefix:
+			return startsWith(column(e.Field), e.Value)
+		}
+		panic(fmt.Sprintf("sqlite: no SQL for a filter of type %T", e))
+	}
 }
 
 // join compiles terms into a balanced tree: SQLite bounds the depth of an
 // expression, and a chain of n terms is n deep.
-func join(terms []query.Expr, operator string) clause {
+func join(leaf func(query.Expr) clause, terms []query.Expr, operator string) clause {
 	if len(terms) == 1 {
-		return compile(terms[0])
+		return compileWith(leaf, terms[0])
 	}
-	left, right := join(terms[:len(terms)/2], operator), join(terms[len(terms)/2:], operator)
+	left, right := join(leaf, terms[:len(terms)/2], operator), join(leaf, terms[len(terms)/2:], operator)
 	return clause{"(" + left.sql + operator + right.sql + ")", append(left.args, right.args...)}
 }
 
@@ -56,6 +71,12 @@ func compare(column string, values []any) clause {
 		return clause{column + " = ?", values}
 	}
 	return clause{column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")", values}
+}
+
+// startsWith selects a range of a column that ignores ASCII case. No text holds
+// the byte that ends it: it is not UTF-8.
+func startsWith(column, prefix string) clause {
+	return clause{"(" + column + " >= ? AND " + column + " < ?)", []any{prefix, prefix + "\xff"}}
 }
 
 // parameters returns the distinct values of a comparison as the column holds

@@ -21,26 +21,32 @@ const maxHeld = 1 << 20
 // first megabyte of the rows comes with its TaskStatus; the Wire of the rows
 // after it is nil, and Fill reads it.
 func (s *Store) List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error) {
-	// Some filters cannot be answered but by looking at every task: they are
-	// bounded in number, so that look-ups always find a reader, and in time.
+	var rows []task.Row
+	var total int64
+	err := s.readList(ctx, "list tasks", func(r reading) (err error) {
+		rows, total, err = list(r, page, sinceMillis(since))
+		return err
+	})
+	return rows, total, err
+}
+
+// readList is readMany for a list. Some filters cannot be answered but by looking
+// at every row: they are bounded in number, so that look-ups always find a
+// reader, and in time.
+func (s *Store) readList(ctx context.Context, doing string, fn func(reading) error) error {
 	limited, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	select {
 	case s.lists <- struct{}{}:
 		defer func() { <-s.lists }()
 	case <-limited.Done():
-		return nil, 0, tooSlow(ctx, limited.Err())
+		return tooSlow(ctx, doing, limited.Err())
 	}
-	var rows []task.Row
-	var total int64
-	err := s.readMany(limited, "list tasks", func(r reading) (err error) {
-		rows, total, err = list(r, page, sinceMillis(since))
-		return err
-	})
+	err := s.readMany(limited, doing, fn)
 	if err != nil && limited.Err() != nil {
-		err = tooSlow(ctx, err)
+		err = tooSlow(ctx, doing, err)
 	}
-	return rows, total, err
+	return err
 }
 
 // listTimeout is how long a list may take, less than the server gives an answer.
@@ -48,9 +54,9 @@ const listTimeout = 20 * time.Second
 
 // tooSlow is the error of a list that ran out of time; a caller who gave up gets
 // his own.
-func tooSlow(caller context.Context, err error) error {
+func tooSlow(caller context.Context, doing string, err error) error {
 	if caller.Err() != nil {
-		return interpret("list tasks", caller.Err())
+		return interpret(doing, caller.Err())
 	}
 	return unavailable("the list takes too long; narrow its filter, or try again when there are fewer", err)
 }
