@@ -3,6 +3,7 @@ package query
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,47 +18,54 @@ func FuzzParseFilter(f *testing.F) {
 	for _, seed := range []string{
 		"", " ", `""`, `id eq a`, `not(not completionStatus isnull)`, `launcher in ("a\"","b\\",c,"d\e")`, `type in (qpoc,"Identity Refresh")`,
 		`sourceId eq"x"and(type eq"a"or not launcher eq b)`, `pr id`, `target.id eq "x"`, `id EQ "a"`, `completionStatus eq null`, "id eq \"\x00\"",
+		`attributes."a\"b" eq x and attributes.c isnull`, `attributes."x`, `attributes.""`, `name sw "a" or not nativeIdentity sw b`,
 		"id eq \"\xff\"", "id\u00a0eq 'a'", strings.Repeat("(", 70), strings.Repeat("not ", 70), "launcher eq Zoe\u0308",
 	} {
 		f.Add(seed)
 	}
-	table := Tasks(task.NewCatalog())
 	f.Fuzz(func(t *testing.T, input string) {
-		p := parser{lexer: lexer{input: input}, table: table}
-		e, err := p.parse()
-		if p.work > workFor(len(input)) {
-			t.Fatalf("%d steps for %d bytes", p.work, len(input))
-		}
-		if err != nil {
-			checkFilterError(t, input, err)
-			return
-		}
-		checkText := func(text string) Expr {
-			again, err := table.ParseFilter(text)
-			if err != nil {
-				t.Fatalf("%s does not parse: %v", text, err)
-			}
-			return again
-		}
-		if e == nil {
-			return
-		}
-		canonical := e.String()
-		if len(canonical) > MaxFilterBytes {
-			return
-		}
-		again := checkText(canonical)
-		if !reflect.DeepEqual(e, again) {
-			t.Fatalf("%s\nmeans something else than\n%s", canonical, input)
-		}
-		if stable := again.String(); stable != canonical {
-			t.Fatalf("%s\nbecomes\n%s", canonical, stable)
-		}
-		values := TaskValues(&task.Task{ID: "9315df387ad16c4920c947a67932c2a4", Kind: task.IdentityRefresh, Type: task.QPOC, Launcher: "a"})
-		if Match(e, values) == Match(Not{e}, values) {
-			t.Fatalf("%s is not two-valued", canonical)
+		for _, table := range tables() {
+			checkFilter(t, table, input)
 		}
 	})
+}
+
+func checkFilter(t *testing.T, table *Table, input string) {
+	t.Helper()
+	p := parser{lexer: lexer{input: input}, table: table}
+	e, err := p.parse()
+	if p.work > workFor(len(input)) {
+		t.Fatalf("%d steps for %d bytes", p.work, len(input))
+	}
+	if err != nil {
+		checkFilterError(t, input, err)
+		return
+	}
+	checkText := func(text string) Expr {
+		again, err := table.ParseFilter(text)
+		if err != nil {
+			t.Fatalf("%s does not parse: %v", text, err)
+		}
+		return again
+	}
+	if e == nil {
+		return
+	}
+	canonical := e.String()
+	if len(canonical) > MaxFilterBytes {
+		return
+	}
+	again := checkText(canonical)
+	if !reflect.DeepEqual(e, again) {
+		t.Fatalf("%s\nmeans something else than\n%s", canonical, input)
+	}
+	if stable := again.String(); stable != canonical {
+		t.Fatalf("%s\nbecomes\n%s", canonical, stable)
+	}
+	values := TaskValues(&task.Task{ID: "9315df387ad16c4920c947a67932c2a4", Kind: task.IdentityRefresh, Type: task.QPOC, Launcher: "a"})
+	if Match(e, values) == Match(Not{e}, values) {
+		t.Fatalf("%s is not two-valued", canonical)
+	}
 }
 
 func checkFilterError(t *testing.T, input string, err error) {
@@ -118,6 +126,8 @@ func TestWorkIsLinear(t *testing.T) {
 		"short terms":           fill(`id eq a or `),
 		"unknown fields":        fill(`x eq a or `),
 		"terms of unknown kind": fill(`type eq a or `),
+		"attributes":            fill(`attributes."a" eq a or `),
+		"attributes' quotes":    fill(`attributes."`),
 		"lists":                 fill(`type in (qpoc,a) or `),
 		"deep again and again":  fill(strings.Repeat("(", 64) + "id eq a" + strings.Repeat(")", 64) + " or "),
 		"a list":                `launcher in (` + fill(`"a",`)[:most-20] + `"a")`,
@@ -183,18 +193,28 @@ func TestRicherTable(t *testing.T) {
 	}
 }
 
+func tables() []*Table {
+	return []*Table{Tasks(task.NewCatalog()), Sources(), Accounts(), Entitlements(), Changes()}
+}
+
 // TestTablesAreComplete holds every table against what build can make.
 func TestTablesAreComplete(t *testing.T) {
 	t.Parallel()
-	for _, f := range Tasks(task.NewCatalog()).fields {
-		for _, op := range f.operators {
-			build(op, f.columns, []operand{{f.columns[0], "a"}})
-			if _, ok := f.hints[op]; ok {
-				t.Errorf("%s: a hint for %s, which is allowed", f.word, op)
-			}
+	for _, table := range tables() {
+		fields := table.fields
+		if f, ok := table.field("attributes.a"); ok {
+			fields = append(slices.Clone(fields), *f)
 		}
-		if reserved(f.word) {
-			t.Errorf("%s is a word of the grammar", f.word)
+		for _, f := range fields {
+			for _, op := range f.operators {
+				build(op, f.columns, []operand{{f.columns[0], "a"}})
+				if _, ok := f.hints[op]; ok {
+					t.Errorf("%s: a hint for %s, which is allowed", f.word, op)
+				}
+			}
+			if reserved(f.word) {
+				t.Errorf("%s is a word of the grammar", f.word)
+			}
 		}
 	}
 }

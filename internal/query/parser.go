@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"strings"
 
 	"stint/internal/task"
@@ -279,11 +280,9 @@ func (p *parser) operator(name token) (operator, int, error) {
 func (p *parser) allOperators() string {
 	var names []string
 	for _, op := range operators() {
-		for i := range p.table.fields {
-			if p.table.fields[i].allows(op) {
-				names = append(names, string(op))
-				break
-			}
+		allows := func(f field) bool { return f.allows(op) }
+		if slices.ContainsFunc(p.table.fields, allows) || slices.Contains(p.table.attributes, op) {
+			names = append(names, string(op))
 		}
 	}
 	return "the operators are " + strings.Join(names, ", ")

@@ -74,7 +74,7 @@ func (t *Table) field(word string) (*field, bool) {
 	}
 	if name, ok := Field(word).Attribute(); ok && name != "" && t.attributes != nil {
 		f := AttributeField(name)
-		return &field{word: f.word(), columns: []Field{f}, operators: t.attributes, resolve: verbatim(f)}, true
+		return &field{word: cut(f.word()), columns: []Field{f}, operators: t.attributes, resolve: verbatim(f)}, true
 	}
 	return nil, false
 }

@@ -1,5 +1,6 @@
-// Package querytest generates tasks and filters for property tests: of the
-// filter language, and of stores, which must select what query.Match accepts.
+// Package querytest generates tasks, accounts, entitlements and filters for
+// property tests: of the filter language, and of stores, which must select what
+// query.Match accepts.
 //
 // It owns the choice of values that break things: nulls, mixed case, characters
 // that fold to ASCII in Unicode but not here, quotes, backslashes, the wild
@@ -109,34 +110,45 @@ func texts() []string {
 }
 
 func drawExpr(t *rapid.T, tasks []task.Task, depth int) query.Expr {
-	shapes := 6
-	if depth == 0 {
-		shapes = 3 // comparisons only
+	return drawTree(t, depth, func(t *rapid.T) query.Expr { return drawLeaf(t, tasks) })
+}
+
+// drawTree draws a filter whose comparisons leaf draws.
+func drawTree(t *rapid.T, depth int, leaf func(*rapid.T) query.Expr) query.Expr {
+	shape := 0
+	if depth > 0 {
+		shape = rapid.IntRange(-2, 3).Draw(t, "shape")
 	}
-	switch rapid.IntRange(0, shapes-1).Draw(t, "shape") {
+	switch shape {
+	case 1:
+		return query.Not{Term: drawTree(t, depth-1, leaf)}
+	case 2:
+		return query.And{Terms: drawTerms(t, depth-1, leaf)}
+	case 3:
+		return query.Or{Terms: drawTerms(t, depth-1, leaf)}
+	}
+	return leaf(t)
+}
+
+func drawTerms(t *rapid.T, depth int, leaf func(*rapid.T) query.Expr) []query.Expr {
+	terms := make([]query.Expr, rapid.IntRange(2, 4).Draw(t, "terms"))
+	for i := range terms {
+		terms[i] = drawTree(t, depth, leaf)
+	}
+	return terms
+}
+
+func drawLeaf(t *rapid.T, tasks []task.Task) query.Expr {
+	switch rapid.IntRange(0, 2).Draw(t, "comparison") {
 	case 1:
 		return query.Null{Field: query.FieldStatus}
 	case 2:
 		return drawTypes(t, tasks)
-	case 3:
-		return query.Not{Term: drawExpr(t, tasks, depth-1)}
-	case 4:
-		return query.And{Terms: drawTerms(t, tasks, depth-1)}
-	case 5:
-		return query.Or{Terms: drawTerms(t, tasks, depth-1)}
 	}
 	f := rapid.SampledFrom([]query.Field{
 		query.FieldID, query.FieldSource, query.FieldStatus, query.FieldKind, query.FieldType, query.FieldLauncher,
 	}).Draw(t, "field")
 	return drawCompare(t, tasks, f)
-}
-
-func drawTerms(t *rapid.T, tasks []task.Task, depth int) []query.Expr {
-	terms := make([]query.Expr, rapid.IntRange(2, 4).Draw(t, "terms"))
-	for i := range terms {
-		terms[i] = drawExpr(t, tasks, depth)
-	}
-	return terms
 }
 
 // drawTypes draws what a list of kinds and body types is resolved to.
@@ -145,12 +157,16 @@ func drawTypes(t *rapid.T, tasks []task.Task) query.Expr {
 }
 
 func drawCompare(t *rapid.T, tasks []task.Task, f query.Field) query.Compare {
+	return query.Compare{Field: f, Values: drawValues(t, f, valueGenerator(tasks, f))}
+}
+
+// drawValues draws a few values, and now and then many.
+func drawValues(t *rapid.T, f query.Field, of *rapid.Generator[string]) []string {
 	most := 5
 	if rapid.IntRange(0, 9).Draw(t, "many") == 9 {
 		most = 60
 	}
-	values := rapid.SliceOfN(valueGenerator(tasks, f), 1, most).Draw(t, "values of "+string(f))
-	return query.Compare{Field: f, Values: values}
+	return rapid.SliceOfN(of, 1, most).Draw(t, "values of "+string(f))
 }
 
 // valueGenerator generates canonical values of a field.
