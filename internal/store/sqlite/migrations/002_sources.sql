@@ -35,8 +35,9 @@ CREATE TABLE accounts (
 
 CREATE UNIQUE INDEX accounts_key ON accounts (source, key);
 CREATE UNIQUE INDEX accounts_id ON accounts (id);
-CREATE INDEX accounts_name ON accounts (name, id);
-CREATE INDEX accounts_native_identity ON accounts (key COLLATE NOCASE, id);
+-- In the order of lists; with the source, which tells what may be shown.
+CREATE INDEX accounts_name ON accounts (name, id, source);
+CREATE INDEX accounts_native_identity ON accounts (key COLLATE NOCASE, id, source);
 
 -- The same shape. key is attribute, U+001F, native identity.
 CREATE TABLE entitlements (
@@ -57,8 +58,8 @@ CREATE TABLE entitlements (
 
 CREATE UNIQUE INDEX entitlements_key ON entitlements (source, key);
 CREATE UNIQUE INDEX entitlements_id ON entitlements (id);
-CREATE INDEX entitlements_name ON entitlements (name, id);
-CREATE INDEX entitlements_native_identity ON entitlements (native_identity COLLATE NOCASE, id);
+CREATE INDEX entitlements_name ON entitlements (name, id, source);
+CREATE INDEX entitlements_native_identity ON entitlements (native_identity COLLATE NOCASE, id, source);
 
 -- What an aggregation is to do and how far it has come; kept as long as its task.
 CREATE TABLE runs (
