@@ -234,7 +234,7 @@ func checkSuccess(route route, request *http.Request, response *http.Response, t
 
 func isList(operationID string) bool {
 	return strings.HasPrefix(operationID, "getTaskStatusList") || strings.HasPrefix(operationID, "getPendingTask") ||
-		strings.HasPrefix(operationID, "listTasks")
+		strings.HasPrefix(operationID, "listTasks") || strings.HasPrefix(operationID, "listSources")
 }
 
 func isCounted(rawQuery string) bool {
@@ -246,6 +246,8 @@ func decodeSuccess(operationID string, text []byte) error {
 	switch {
 	case operationID == "listTasks":
 		return DecodeStintList(text)
+	case operationID == "listSources":
+		return DecodeSourceList(text)
 	case isList(operationID):
 		return DecodeList(text)
 	case strings.HasPrefix(operationID, "getTaskStatus"), strings.HasPrefix(operationID, "updateTaskStatus"):
@@ -262,6 +264,10 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeReportAnswer(text)
 	case "listDefinitions":
 		return DecodeDefinitions(text)
+	case "createSource", "getSource", "patchSource":
+		return DecodeSource(text)
+	case "deleteSource":
+		return DecodeSourceDeletion(text)
 	}
 	return fmt.Errorf("no decoder is known for %s", operationID)
 }

@@ -21,6 +21,10 @@ const (
 	Clear  Action = "task.clear"
 	Import Action = "task.import"
 	Expire Action = "task.expire" // by the system, at the end of a retention
+
+	SourceCreate Action = "source.create"
+	SourceUpdate Action = "source.update"
+	SourceDelete Action = "source.delete"
 )
 
 // Origin says who asked, from where and with what.

@@ -37,7 +37,7 @@ type operation struct {
 	Value json.RawMessage `json:"value"`
 }
 
-// patch is a checked JSON Patch over a TaskStatus.
+// patch is a checked JSON Patch.
 type patch struct {
 	ops []operation
 	all jsonpatch.Patch
@@ -146,7 +146,7 @@ func (p *patch) clear(t *task.Task, wire []byte) (*task.Clear, error) {
 	if t.Status != task.InProgress {
 		ops = p.changes
 	}
-	result, err := apply(ops, wire)
+	result, err := apply(ops, wire, fmt.Sprintf("; only %s and %s can be changed", statusPath, completedPath))
 	if err != nil {
 		return nil, err
 	}
@@ -181,8 +181,9 @@ func (p *patch) clear(t *task.Task, wire []byte) (*task.Clear, error) {
 	return clearing, nil
 }
 
-// apply applies operations to a document; the error names the one that failed.
-func apply(ops jsonpatch.Patch, doc []byte) ([]byte, error) {
+// apply applies operations to a document; the error names the one that failed,
+// and ends with what is possible instead.
+func apply(ops jsonpatch.Patch, doc []byte, instead string) ([]byte, error) {
 	options := jsonpatch.NewApplyOptions()
 	options.SupportNegativeIndices = false
 	options.AccumulatedCopySizeLimit = maxCopied
@@ -209,7 +210,7 @@ func apply(ops jsonpatch.Patch, doc []byte) ([]byte, error) {
 	}
 	return nil, &task.Error{
 		Kind: task.IllegalUpdate, Field: path, Err: err,
-		Msg: fmt.Sprintf("%s is not possible; only %s and %s can be changed", failed.Kind(), statusPath, completedPath),
+		Msg: fmt.Sprintf("%s is not possible%s", failed.Kind(), instead),
 	}
 }
 

@@ -42,6 +42,11 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", a.cancelTask)
 	add(http.MethodGet, "/stint/v1/tasks/{id}/wait", "waitForTask", a.waitForTask)
 	add(http.MethodGet, "/stint/v1/definitions", "listDefinitions", a.listDefinitions)
+	add(http.MethodGet, "/stint/v1/sources", "listSources", a.listSources)
+	add(http.MethodPost, "/stint/v1/sources", "createSource", a.createSource)
+	add(http.MethodGet, "/stint/v1/sources/{id}", "getSource", a.getSource)
+	add(http.MethodPatch, "/stint/v1/sources/{id}", "patchSource", a.patchSource)
+	add(http.MethodDelete, "/stint/v1/sources/{id}", "deleteSource", a.deleteSource)
 	return all
 }
 

@@ -38,12 +38,17 @@ type Tasks interface {
 	Clear(ctx context.Context, id task.ID, decide func(task.Task) (*task.Clear, error), words string, from audit.Origin) (task.Task, error)
 	// Wait returns when the task is complete or ctx ends, with the task as it is.
 	Wait(ctx context.Context, id task.ID) (task.Row, error)
+	// Cancelling is what Cancel does to a task, for a store to do; Changed tells of
+	// a task that a store has changed.
+	Cancelling(reason string, from audit.Origin) audit.UpdateFunc
+	Changed(t *task.Task)
 }
 
 // Options are what the API is built from.
 type Options struct {
 	Store   Store
 	Tasks   Tasks
+	Sources Sources
 	Catalog *task.Catalog
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -59,6 +64,7 @@ type Options struct {
 type api struct {
 	store    Store
 	tasks    Tasks
+	sources  Sources
 	catalog  *task.Catalog
 	table    *query.Table
 	log      *slog.Logger
@@ -78,7 +84,7 @@ const gzipTag = "-gzip"
 // New returns the handler of the whole API.
 func New(o Options) (http.Handler, error) {
 	a := &api{
-		store: o.Store, tasks: o.Tasks, catalog: o.Catalog, table: query.Tasks(o.Catalog),
+		store: o.Store, tasks: o.Tasks, sources: o.Sources, catalog: o.Catalog, table: query.Tasks(o.Catalog),
 		log: o.Log, now: o.Now, draining: o.Draining,
 		hostAllowed: o.HostAllowed, crossOrigin: http.NewCrossOriginProtection(),
 	}

@@ -111,14 +111,20 @@ func (a *api) getStatus(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	tag := etag(row.Wire)
+	writeTagged(w, r, row.Wire)
+	return nil
+}
+
+// writeTagged answers with a body and its entity tag, or with 304 where the
+// client has it.
+func writeTagged(w http.ResponseWriter, r *http.Request, body []byte) {
+	tag := etag(body)
 	w.Header().Set("ETag", tag)
 	if given := r.Header.Values("If-None-Match"); len(given) > 0 && matches(given, tag, true) {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return
 	}
-	writeJSON(w, http.StatusOK, row.Wire)
-	return nil
+	writeJSON(w, http.StatusOK, body)
 }
 
 // patchStatus clears a task by JSON Patch.

@@ -70,8 +70,8 @@ type Deletion struct {
 	Source Source
 	// Accounts and Entitlements are how many go with it.
 	Accounts, Entitlements int64
-	// Ended are the aggregations that were in progress.
-	Ended []task.ID
+	// Ended are the aggregations that were in progress, as they are now.
+	Ended []task.Task
 }
 
 // File says how a delimited file is read.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func calls(tb testing.TB, s Store) map[string]func(context.Context) error {
 	tb.Helper()
 	id := idOf(1)
 	c, other := launched(tb, 2), launched(tb, 3)
-	return map[string]func(context.Context) error{
+	all := map[string]func(context.Context) error{
 		"get": func(ctx context.Context) error { _, err := s.Get(ctx, id, everything()); return err },
 		"list": func(ctx context.Context) error {
 			_, _, err := s.List(ctx, query.Page{Limit: 5, Count: true, Sort: newestFirst()}, everything())
@@ -75,6 +76,9 @@ func calls(tb testing.TB, s Store) map[string]func(context.Context) error {
 		"export": func(ctx context.Context) error { return s.Export(ctx, func(task.Row) error { return nil }) },
 		"ping":   s.Ping,
 	}
+	maps.Copy(all, sourceCalls(s))
+	maps.Copy(all, recordCalls(s))
+	return all
 }
 
 func testClosed(t trial) {

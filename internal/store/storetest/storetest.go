@@ -18,6 +18,7 @@ import (
 
 	"stint/internal/audit"
 	"stint/internal/query"
+	"stint/internal/source"
 	"stint/internal/task"
 )
 
@@ -25,6 +26,8 @@ import (
 // wrap the cause of a context that has ended. All methods are safe for
 // concurrent use.
 type Store interface {
+	Records
+	Recording
 	// Get returns a task created after since; else NotFound.
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page of the tasks created after since, and how many there
@@ -57,6 +60,21 @@ type Store interface {
 		entry func(task.ImportResult) audit.Entry) (task.ImportResult, error)
 	// Export calls fn for every task, oldest first.
 	Export(ctx context.Context, fn func(task.Row) error) error
+	// CreateSource stores a new source, without accounts, and its entry together;
+	// Conflict, naming the other's id, where the name is taken.
+	CreateSource(ctx context.Context, s source.Source, entry audit.Entry) error
+	// Source returns a source; else NotFound.
+	Source(ctx context.Context, id task.ID) (source.Source, error)
+	// ListSources returns a page of the sources, and how many there are in all
+	// where the page asks for it, else -1.
+	ListSources(ctx context.Context, page query.Page) ([]source.Source, int64, error)
+	// UpdateSource writes what fn makes of a source, except for id, type, creation
+	// and counts, which stay, with the entry, if there is one.
+	UpdateSource(ctx context.Context, id task.ID, fn func(source.Source) (source.Source, *audit.Entry, error)) (source.Source, error)
+	// DeleteSource deletes a source with its accounts and entitlements, and ends
+	// what runs on it, with its entry, together. Tasks stay.
+	DeleteSource(ctx context.Context, id task.ID, end audit.UpdateFunc,
+		entry func(source.Deletion) (audit.Entry, error)) (source.Deletion, error)
 	// Ping tells whether the store can be read.
 	Ping(ctx context.Context) error
 	// Close waits for what is under way. It may be called more than once.
@@ -106,6 +124,17 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"import replaces", testImportReplaces},
 		{"export", testExport},
 		{"settings", testSettings},
+		{"source keeps every field", testSourceKeepsEveryField},
+		{"source names", testSourceNames},
+		{"source names at once", testSourceNamesAtOnce},
+		{"source update", testSourceUpdate},
+		{"source delete", testSourceDelete},
+		{"source list", testSourceList},
+		{"records keep every field", testRecordsKeepEveryField},
+		{"record filters", testRecordFilters},
+		{"many records", testManyRecords},
+		{"large records", testLargeRecords},
+		{"changes", testChanges},
 		{"closed", testClosed},
 		{"contexts", testContexts},
 	} {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"stint/internal/account"
 	"stint/internal/audit"
 	"stint/internal/query"
 	"stint/internal/store/sqlite"
@@ -119,6 +120,19 @@ func broken() map[string]struct {
 		"last setting wins":                  {"settings", func(in s) s { return &lastWins{Store: in} }},
 		"writes of those that gave up":       {"contexts", func(in s) s { return detached{in} }},
 		"open after close":                   {"closed", func(in s) s { return ajar{in} }},
+		"two sources of one name":            {"source names", func(in s) s { return namesakes{in} }},
+		"two sources of one name, at once":   {"source names at once", func(in s) s { return namesakes{in} }},
+		"audit entry of a source lost":       {"source keeps every field", func(in s) s { return unauditedSource{in} }},
+		"failed update of a source written":  {"source update", func(in s) s { return stubbornSource{in} }},
+		"refused deletion of a source done":  {"source delete", func(in s) s { return deletesAnyway{in} }},
+		"filter of sources ignored":          {"source list", func(in s) s { return otherSources{in, noFilter} }},
+		"filter of accounts ignored":         {"record filters", func(in s) s { return otherRecords{in, noFilter} }},
+		"second sorter of accounts ignored":  {"record filters", func(in s) s { return otherRecords{in, firstSorterAlone} }},
+		"starts with taken for equals":       {"many records", func(in s) s { return otherRecords{in, wholePrefix} }},
+		"stale accounts":                     {"records keep every field", func(in s) s { return remembering{in, map[task.ID]account.Stored{}} }},
+		"bodies not filled in":               {"large records", func(in s) s { return unfilled{in} }},
+		"filter of changes ignored":          {"changes", func(in s) s { return unfilteredChanges{in} }},
+		"second sorter ignored":              {"source list", func(in s) s { return otherSources{in, firstSorterAlone} }},
 	}
 }
 
