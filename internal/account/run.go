@@ -1,10 +1,6 @@
 package account
 
-import (
-	"time"
-
-	"stint/internal/task"
-)
+import "stint/internal/task"
 
 // Phase is how far a run has come.
 type Phase string
@@ -62,6 +58,9 @@ type State struct {
 	Phase   Phase    `json:"phase"`
 	Columns []string `json:"columns,omitempty"` // of the upload
 	Bytes   int64    `json:"bytes,omitempty"`   // of the upload
+	// Held is set where there is no upload: the entitlements that the stored
+	// accounts hold are read.
+	Held bool `json:"held,omitempty"`
 	// Offset and Line are where reading the upload goes on: in bytes, and the
 	// number of the last line read.
 	Offset int64 `json:"offset,omitempty"`
@@ -80,6 +79,8 @@ type State struct {
 	Unchanged int64 `json:"unchanged,omitempty"`
 	Missing   int64 `json:"missing,omitempty"`
 	Withheld  int64 `json:"withheld,omitempty"` // of the missing, not deleted
+	// Why says why deletions were withheld, in words.
+	Why string `json:"why,omitempty"`
 
 	Created int64 `json:"created,omitempty"` // done
 	Updated int64 `json:"updated,omitempty"`
@@ -92,11 +93,50 @@ func (s *State) ToChange() int64 { return s.New + s.Differing + s.Missing - s.Wi
 // Changed returns how many records the run has changed.
 func (s *State) Changed() int64 { return s.Created + s.Updated + s.Deleted }
 
+// Work is one write transaction of an attempt: it stages, records and deletes
+// for its run. Nothing of it is kept where the attempt has lost its fence.
+type Work interface {
+	// Stage keeps what was read. It returns the indexes of the records whose key
+	// was staged before: those are not kept.
+	Stage(records []Record) (clashes []int, err error)
+	// Staged returns what was staged under a key.
+	Staged(key string) (Record, error)
+	// Restage keeps another record in place of the one staged under its key.
+	Restage(r Record) error
+	// Record creates and updates stored records.
+	Record(changes []Recorded) error
+	// Delete deletes stored records.
+	Delete(gone []Gone) error
+	// SetState keeps how far the run has come.
+	SetState(s *State) error
+}
 
-// RunStatus is how an aggregation stands, for those who watch it.
-type RunStatus struct {
-	Start  time.Time
-	Status string
-	// Total counts new, changed and deleted records only, as Processed does.
-	Total, Processed, MarkedForDeletion, Deleted int64
+// Recorded is one record to create or update.
+type Recorded struct {
+	Record
+	// ID is the id of a new one; of an update it is ignored.
+	ID     task.ID
+	Change Change
+	// Attributes are the names of those that differ; for updates only.
+	Attributes []string
+}
+
+// Gone is a stored record that its source does not have any more.
+type Gone struct{ Key, Name string }
+
+// Counts says how a range of staged records compares with what is stored.
+type Counts struct {
+	// Last is the last key of the range; Rows is how many it holds, 0 at the end.
+	Last string
+	Rows int64
+	// New are not stored, Differing say something else than what is stored, Kept
+	// are to be left as they are.
+	New, Differing, Kept int64
+}
+
+// Difference is a staged record that is new, or says something else than what
+// is stored, or (where all are asked for) the same.
+type Difference struct {
+	Record
+	Before *Record // nil: new
 }

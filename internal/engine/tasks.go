@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,9 @@ type Tasks struct {
 	// failedAt is when a write last failed for want of storage, in Unix
 	// milliseconds.
 	failedAt atomic.Int64
+
+	endsMu sync.Mutex
+	ends   map[task.ID]context.CancelFunc // what stops the work of a task here
 }
 
 // NewTasks returns Tasks over a store; the first ever makes the secret of the
@@ -58,7 +62,7 @@ func NewTasks(ctx context.Context, o Options) (*Tasks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the secret of report tokens: %w", err)
 	}
-	return &Tasks{store: o.Store, now: o.Now, visibility: o.Visibility, secret: secret, hub: newHub()}, nil
+	return &Tasks{store: o.Store, now: o.Now, visibility: o.Visibility, secret: secret, hub: newHub(), ends: map[task.ID]context.CancelFunc{}}, nil
 }
 
 // VisibleSince returns the time after which a task must have been created to be
@@ -113,6 +117,11 @@ func (s *Tasks) Report(ctx context.Context, id task.ID, token string, r task.Rep
 		return task.Task{}, err
 	}
 	return s.update(ctx, id, time.Time{}, func(t task.Task) (audit.Change, error) {
+		if t.BuiltIn {
+			err := task.Errorf(task.Forbidden, "", "task %s is run by Stint itself; nobody else reports for it", id)
+			err.Refused = task.RefusedToken
+			return audit.Change{}, err
+		}
 		return audit.Change{Change: t.ApplyReport(r, s.now())}, nil
 	})
 }
@@ -120,11 +129,7 @@ func (s *Tasks) Report(ctx context.Context, id task.ID, token string, r task.Rep
 // Cancel asks a task to stop. Its error is of kind NotFound, or Conflict where
 // the task has ended otherwise.
 func (s *Tasks) Cancel(ctx context.Context, id task.ID, reason string, from audit.Origin) (task.Task, error) {
-	return s.update(ctx, id, s.VisibleSince(), func(t task.Task) (audit.Change, error) {
-		now := s.now()
-		c := t.ApplyCancel(from.Actor, reason, now)
-		return withEntry(t, c, audit.Entry{At: task.Millis(now), Origin: from, Action: audit.Cancel, Reason: reason})
-	})
+	return s.update(ctx, id, s.VisibleSince(), s.Cancelling(reason, from))
 }
 
 // Clear ends a task by a person's word. decide sees the task as it is, inside
@@ -184,7 +189,7 @@ func (s *Tasks) update(ctx context.Context, id task.ID, since time.Time, fn audi
 	t, err := s.store.Update(ctx, id, since, fn)
 	switch {
 	case err == nil:
-		s.hub.notify(id)
+		s.Changed(&t)
 	case task.KindOf(err) == task.Unavailable:
 		s.failedAt.Store(s.now().UnixMilli())
 	}
@@ -209,4 +214,35 @@ func withEntry(before task.Task, c task.Change, entry audit.Entry) (audit.Change
 		return audit.Change{}, err
 	}
 	return audit.Change{Change: c, Entry: &entry}, nil
+}
+
+// onEnd has stop called when the task ends, until the returned function is
+// called.
+func (s *Tasks) onEnd(id task.ID, stop context.CancelFunc) func() {
+	s.endsMu.Lock()
+	defer s.endsMu.Unlock()
+	s.ends[id] = stop
+	return func() {
+		s.endsMu.Lock()
+		defer s.endsMu.Unlock()
+		delete(s.ends, id)
+	}
+}
+
+func (s *Tasks) ended(id task.ID) {
+	s.endsMu.Lock()
+	stop := s.ends[id]
+	s.endsMu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// Changed wakes those who wait for a task that was changed in the store, and
+// stops its work here where it has ended.
+func (s *Tasks) Changed(t *task.Task) {
+	s.hub.notify(t.ID)
+	if t.Status != task.InProgress {
+		s.ended(t.ID)
+	}
 }

@@ -53,8 +53,8 @@ func (t Task) ApplyClear(cl Clear, now time.Time) (Change, error) {
 }
 
 // ApplyCancel asks t to stop. Where nobody would hear it (queued, or nothing
-// ever reported) it ends TERMINATED at once; else its executor's next report is
-// told. Repeats change nothing; a task that ended otherwise refuses with
+// ever reported) or Stint itself runs it, it ends TERMINATED at once; else its
+// executor's next report is told. Repeats change nothing; a task that ended otherwise refuses with
 // Conflict.
 func (t Task) ApplyCancel(actor, reason string, now time.Time) Change {
 	now = Millis(now)
@@ -66,7 +66,8 @@ func (t Task) ApplyCancel(actor, reason string, now time.Time) Change {
 			t.Status, FormatTime(t.Completed)))
 	}
 	c := changed(t)
-	if t.LastReport.IsZero() {
+	if t.LastReport.IsZero() || t.BuiltIn {
+		c.Task.CancelRequested, c.Task.CancelReason = now, reason
 		c.Task.complete(Terminated, later(now, t.Launched), now)
 		c.add(now, EventCancelled, actor, "cancelled%s", because(reason))
 		return c

@@ -22,6 +22,8 @@ const (
 	EventLost            EventName = "lost"    // missed its heartbeat limit
 	EventExpired         EventName = "expired" // in progress when its retention ended
 	EventRefused         EventName = "refused" // a report that was not accepted
+	EventInterrupted     EventName = "interrupted"
+	EventNoted           EventName = "noted" // something that the work wants kept
 )
 
 // Event is one line of a task's history. Consecutive refusals of one sort are

@@ -28,8 +28,11 @@ const (
 	AccountDeletion             Kind = "ACCOUNT_DELETION"
 )
 
-// ExecutorExternal is the executor of work that someone else runs and reports.
-const ExecutorExternal = "external"
+// The executors: someone else runs the work and reports it, or Stint does.
+const (
+	ExecutorExternal = "external"
+	ExecutorBuiltIn  = "builtin"
+)
 
 // Definition describes a launchable kind.
 type Definition struct {

@@ -17,6 +17,10 @@ type Launch struct {
 	Arguments      json.RawMessage // an object; nil is an empty one
 	Attributes     map[string]json.RawMessage
 	HeartbeatLimit time.Duration
+	// BuiltIn is set where Stint itself runs the task; Returns are what it will
+	// hand back.
+	BuiltIn bool
+	Returns []Return
 }
 
 // DefaultLauncher is who launched a task whose launch does not say.
@@ -35,7 +39,7 @@ func NewTask(id ID, l Launch, actor string, now time.Time) (Change, error) {
 		Description: or(l.Description, l.Definition.Description),
 		ParentName:  l.ParentName, Launcher: or(l.Launcher, DefaultLauncher),
 		Created: now, Modified: now, Target: l.Target, Attributes: l.Attributes,
-		Attempt: 1, HeartbeatLimit: l.HeartbeatLimit,
+		Attempt: 1, HeartbeatLimit: l.HeartbeatLimit, Returns: l.Returns,
 		Definition: &Summary{
 			ID: l.Definition.ID(), UniqueName: l.Definition.DisplayName, Description: l.Definition.Description,
 			ParentName: l.Definition.DisplayName, Executor: l.Definition.Executor, Arguments: l.Arguments,
@@ -44,7 +48,9 @@ func NewTask(id ID, l Launch, actor string, now time.Time) (Change, error) {
 	if t.Definition.Arguments == nil {
 		t.Definition.Arguments = json.RawMessage("{}")
 	}
-	if t.HeartbeatLimit == 0 {
+	if l.BuiltIn {
+		t.BuiltIn, t.Type, t.Definition.Executor = true, Quartz, ExecutorBuiltIn
+	} else if t.HeartbeatLimit == 0 {
 		t.HeartbeatLimit = DefaultHeartbeatLimit
 	}
 	if t.SourceID == "" && t.Target != nil && t.Target.Type == TargetApplication {

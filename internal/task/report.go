@@ -19,6 +19,11 @@ type Report struct {
 	Attributes      map[string]json.RawMessage // merged by name
 	Returns         []Return                   // replace those before, unless nil
 	Completion      CompletionStatus           // InProgress: not complete yet
+
+	// Advanced says that the work got further than any attempt before; Note is
+	// kept in the history. Both are for built-in work alone.
+	Advanced bool
+	Note     string
 }
 
 // Validate checks what can be checked without the task. The error is an Error
@@ -126,7 +131,13 @@ func (t Task) ApplyReport(r Report, now time.Time) Change {
 		c.add(now, EventStopTold, "", "the executor was told to stop")
 	}
 	next.LastReport = now
-	if next.HeartbeatLimit == 0 {
+	if r.Advanced {
+		next.Interruptions = 0
+	}
+	if r.Note != "" {
+		c.add(now, EventNoted, "", "%s", r.Note)
+	}
+	if next.HeartbeatLimit == 0 && !next.BuiltIn {
 		next.HeartbeatLimit = DefaultHeartbeatLimit
 	}
 	if r.Sequence > 0 {

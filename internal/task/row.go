@@ -15,6 +15,7 @@ type Row struct {
 	LastReport      time.Time
 	HeartbeatLimit  time.Duration
 	CancelRequested time.Time
+	BuiltIn         bool
 }
 
 // NewRow renders a task.
@@ -25,7 +26,7 @@ func NewRow(t *Task) (Row, error) {
 	}
 	return Row{
 		ID: t.ID, Wire: wire, Kind: t.Kind, SourceID: t.SourceID, State: t.State(), Attempt: t.Attempt,
-		LastReport: t.LastReport, HeartbeatLimit: t.HeartbeatLimit, CancelRequested: t.CancelRequested,
+		LastReport: t.LastReport, HeartbeatLimit: t.HeartbeatLimit, CancelRequested: t.CancelRequested, BuiltIn: t.BuiltIn,
 	}, nil
 }
 

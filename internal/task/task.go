@@ -152,6 +152,14 @@ type Task struct {
 	// Reported is the completion that the executor reported, where that is
 	// what ended the task. It tells the repeat of a completion from a late one.
 	Reported CompletionStatus
+
+	// BuiltIn is set for a task that Stint itself runs. Job is the queue's number
+	// of the current attempt then, for the queue's use alone.
+	BuiltIn bool
+	Job     int64
+	// Interruptions counts the attempts in a row that were interrupted without new
+	// progress.
+	Interruptions int
 }
 
 // State is where a task stands in its life.
@@ -184,11 +192,11 @@ const DefaultHeartbeatLimit = time.Minute
 const minStopTime = time.Minute
 
 // HeartbeatDeadline returns when the task is lost unless it reports before, or
-// the zero time where no liveness is asked: it is complete, or has never
-// reported. After a cancel it is also the time by which the worker must have
-// stopped.
+// the zero time where no liveness is asked: it is complete, has never reported,
+// or is built in and starts over when its process dies. After a cancel it is
+// also the time by which the worker must have stopped.
 func (t *Task) HeartbeatDeadline() time.Time {
-	if t.Status != InProgress || t.LastReport.IsZero() || t.HeartbeatLimit <= 0 {
+	if t.Status != InProgress || t.LastReport.IsZero() || t.HeartbeatLimit <= 0 || t.BuiltIn {
 		return time.Time{}
 	}
 	deadline := t.LastReport.Add(t.HeartbeatLimit)

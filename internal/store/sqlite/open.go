@@ -49,7 +49,8 @@ type Store struct {
 	closeFilesOnce sync.Once
 	closeErr       error
 
-	stmts *statements
+	stmts  *statements
+	onTask TaskHook
 }
 
 // Open opens the file, checks that it is Stint's, and brings its schema up to

@@ -10,7 +10,7 @@ import (
 
 // rowColumns are those of a task.Row, in the order of scanRow.
 const rowColumns = `id, wire, kind, source_id, status IS NOT NULL, launched IS NOT NULL, attempt, last_report,
-	heartbeat_limit, cancel_requested`
+	heartbeat_limit, cancel_requested, job IS NOT NULL`
 
 func scanRow(row rowScanner) (task.Row, error) {
 	var (
@@ -21,7 +21,7 @@ func scanRow(row rowScanner) (task.Row, error) {
 		lastReport, stopped sql.NullInt64
 		limit               int64
 	)
-	err := row.Scan(&id, &r.Wire, &r.Kind, &source, &completed, &launched, &r.Attempt, &lastReport, &limit, &stopped)
+	err := row.Scan(&id, &r.Wire, &r.Kind, &source, &completed, &launched, &r.Attempt, &lastReport, &limit, &stopped, &r.BuiltIn)
 	if err != nil {
 		return task.Row{}, err
 	}

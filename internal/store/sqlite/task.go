@@ -12,7 +12,8 @@ import (
 )
 
 // columns are those of a task, in the order of scanTask.
-const columns = `kind, source_id, attempt, sequence, last_report, heartbeat_limit, cancel_requested, cancel_reason, reported, wire`
+const columns = `kind, source_id, attempt, sequence, last_report, heartbeat_limit, cancel_requested, cancel_reason, reported,
+	job, interruptions, wire`
 
 const getSQL = "SELECT " + rowColumns + " FROM tasks WHERE id = ? AND created > ?"
 
@@ -37,26 +38,19 @@ func (s *Store) Get(ctx context.Context, id task.ID, since time.Time) (task.Row,
 func (s *Store) Create(ctx context.Context, c task.Change, key task.IdempotencyKey, entry audit.Entry) (task.Task, bool, error) {
 	stored, created := c.Task, true
 	err := s.do(ctx, "create task", func(t *txn) error {
-		if key.Key != "" {
-			first, err := t.launchedBefore(key)
-			if err != nil {
-				return err
-			}
-			if first != "" {
-				created = false
-				stored, _, err = t.load(first)
-				return err
-			}
-			err = t.exec("INSERT OR REPLACE INTO idempotency (key, fingerprint, task_id, created) VALUES (?, ?, ?, ?)",
-				key.Key, key.Fingerprint, blob(c.Task.ID), c.Task.Created.UnixMilli())
-			if err != nil {
-				return err
-			}
-		}
-		if err := t.insert(&c.Task); err != nil {
+		first, err := t.repeated(key, &c.Task)
+		if err != nil {
 			return err
 		}
-		if err := t.beginHistory(c.Task.ID, c.Events); err != nil {
+		if first != nil {
+			stored, created = *first, false
+			return nil
+		}
+		stored, created = c.Task, true
+		if err := t.insert(&stored); err != nil {
+			return err
+		}
+		if err := t.beginHistory(stored.ID, c.Events); err != nil {
 			return err
 		}
 		return t.addAudit(entry)
@@ -65,6 +59,24 @@ func (s *Store) Create(ctx context.Context, c task.Change, key task.IdempotencyK
 		return task.Task{}, false, err
 	}
 	return stored, created, nil
+}
+
+// repeated returns the task that an earlier launch with this key made; where
+// there is none it remembers the new task under it.
+func (t *txn) repeated(key task.IdempotencyKey, tk *task.Task) (*task.Task, error) {
+	if key.Key == "" {
+		return nil, nil //nolint:nilnil // no task, no fault
+	}
+	id, err := t.launchedBefore(key)
+	if err != nil {
+		return nil, err
+	}
+	if id != "" {
+		first, _, err := t.load(id)
+		return &first, err
+	}
+	return nil, t.exec("INSERT OR REPLACE INTO idempotency (key, fingerprint, task_id, created) VALUES (?, ?, ?, ?)",
+		key.Key, key.Fingerprint, blob(tk.ID), tk.Created.UnixMilli())
 }
 
 // launchedBefore returns the id of the task that an earlier launch with this
@@ -94,37 +106,44 @@ func (t *txn) launchedBefore(key task.IdempotencyKey) (task.ID, error) {
 func (s *Store) Update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error) {
 	var stored task.Task
 	var refusal error
-	err := s.do(ctx, "update task", func(t *txn) error {
-		before, seq, err := t.load(id)
-		if err != nil {
-			return err
-		}
-		if !since.IsZero() && !before.Created.After(since) {
-			return notFound(id)
-		}
-		c, err := fn(before)
-		if err != nil {
-			return err
-		}
-		stored, refusal = before, c.Err
-		if c.Err == nil && c.Changed {
-			if err := t.update(seq, &before, &c.Task); err != nil {
-				return err
-			}
-			stored = c.Task
-		}
-		if err := t.addEvents(id, c.Events); err != nil {
-			return err
-		}
-		if c.Entry != nil {
-			return t.addAudit(*c.Entry)
-		}
-		return nil
+	err := s.do(ctx, "update task", func(t *txn) (err error) {
+		stored, refusal, err = t.applyUpdate(id, since, fn)
+		return err
 	})
 	if err == nil {
 		err = refusal
 	}
 	return stored, err
+}
+
+// applyUpdate is Update inside a transaction. What fn refuses is the second
+// result: its events are kept all the same.
+func (t *txn) applyUpdate(id task.ID, since time.Time, fn audit.UpdateFunc) (stored task.Task, refusal, err error) {
+	before, seq, err := t.load(id)
+	if err != nil {
+		return stored, nil, err
+	}
+	if !since.IsZero() && !before.Created.After(since) {
+		return stored, nil, notFound(id)
+	}
+	c, err := fn(before)
+	if err != nil {
+		return stored, nil, err
+	}
+	stored = before
+	if c.Err == nil && c.Changed {
+		if err := t.update(seq, &before, &c.Task); err != nil {
+			return stored, nil, err
+		}
+		stored = c.Task
+	}
+	if err := t.addEvents(id, c.Events); err != nil {
+		return stored, nil, err
+	}
+	if c.Entry != nil {
+		return stored, c.Err, t.addAudit(*c.Entry)
+	}
+	return stored, c.Err, nil
 }
 
 // load reads a task for writing, with its row number.
@@ -138,21 +157,28 @@ func (t *txn) load(id task.ID) (task.Task, int64, error) {
 }
 
 func (t *txn) insert(tk *task.Task) error {
+	if err := t.follow(nil, tk); err != nil {
+		return err
+	}
 	wire, err := tk.MarshalWire()
 	if err != nil {
 		return err
 	}
 	t.deltas.Add(tk, 1)
 	return t.exec(`INSERT INTO tasks (id, created, modified, launched, completed, status, kind, type, source_id, launcher,
-		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, wire)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, job,
+		interruptions, wire)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), millis(tk.Launched), millis(tk.Completed),
 		text(string(tk.Status)), string(tk.Kind), string(tk.Type), text(tk.SourceID), tk.Launcher,
 		tk.Attempt, tk.Sequence, millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(), millis(tk.HeartbeatDeadline()),
-		millis(tk.CancelRequested), text(tk.CancelReason), text(string(tk.Reported)), wire)
+		millis(tk.CancelRequested), text(tk.CancelReason), text(string(tk.Reported)), job(tk), tk.Interruptions, wire)
 }
 
 func (t *txn) update(seq int64, before, after *task.Task) error {
+	if err := t.follow(before, after); err != nil {
+		return err
+	}
 	wire, err := after.MarshalWire()
 	if err != nil {
 		return err
@@ -160,19 +186,20 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 	rest := []any{
 		after.Modified.UnixMilli(), after.Attempt, after.Sequence, millis(after.LastReport), after.HeartbeatLimit.Milliseconds(),
 		millis(after.HeartbeatDeadline()), millis(after.CancelRequested), text(after.CancelReason), text(string(after.Reported)),
-		wire, seq,
+		after.Interruptions, wire, seq,
 	}
 	const restSQL = `modified = ?, attempt = ?, sequence = ?, last_report = ?, heartbeat_limit = ?, deadline = ?,
-		cancel_requested = ?, cancel_reason = ?, reported = ?, wire = ? WHERE seq = ?`
+		cancel_requested = ?, cancel_reason = ?, reported = ?, interruptions = ?, wire = ? WHERE seq = ?`
 	// An UPDATE rewrites the entry of every index with a column in its SET list,
 	// changed or not; a report that ends nothing names as few as it can.
-	if before.Status == after.Status && before.Completed.Equal(after.Completed) && before.Launched.Equal(after.Launched) {
+	if before.Status == after.Status && before.Completed.Equal(after.Completed) && before.Launched.Equal(after.Launched) &&
+		before.Job == after.Job {
 		return t.exec("UPDATE tasks SET "+restSQL, rest...)
 	}
 	t.deltas.Add(before, -1)
 	t.deltas.Add(after, 1)
-	return t.exec("UPDATE tasks SET launched = ?, completed = ?, status = ?, "+restSQL,
-		append([]any{millis(after.Launched), millis(after.Completed), text(string(after.Status))}, rest...)...)
+	return t.exec("UPDATE tasks SET launched = ?, completed = ?, status = ?, job = ?, "+restSQL,
+		append([]any{millis(after.Launched), millis(after.Completed), text(string(after.Status)), job(after)}, rest...)...)
 }
 
 // replace writes another task over the one in a row, whatever differs.
@@ -184,6 +211,9 @@ func (t *txn) replace(seq int64, before, after *task.Task) error {
 }
 
 func (t *txn) delete(seq int64, tk *task.Task) error {
+	if err := t.follow(tk, nil); err != nil {
+		return err
+	}
 	t.deltas.Add(tk, -1)
 	return t.exec("DELETE FROM tasks WHERE seq = ?", seq)
 }
@@ -195,16 +225,18 @@ func scanTask(row rowScanner, more ...any) (task.Task, error) {
 		reported            sql.NullString
 		lastReport, stopped sql.NullInt64
 		limit               int64
+		job                 sql.NullInt64
 		wire                []byte
 	)
 	err := row.Scan(append([]any{
-		&t.Kind, &source, &t.Attempt, &t.Sequence, &lastReport, &limit, &stopped, &why, &reported, &wire,
+		&t.Kind, &source, &t.Attempt, &t.Sequence, &lastReport, &limit, &stopped, &why, &reported, &job, &t.Interruptions, &wire,
 	}, more...)...)
 	if err != nil {
 		return task.Task{}, err
 	}
 	t.SourceID, t.CancelReason, t.Reported = source.String, why.String, task.CompletionStatus(reported.String)
 	t.LastReport, t.CancelRequested = at(lastReport), at(stopped)
+	t.BuiltIn, t.Job = job.Valid, job.Int64
 	t.HeartbeatLimit = time.Duration(limit) * time.Millisecond
 	if err := t.UnmarshalWire(wire); err != nil {
 		return task.Task{}, err
@@ -224,6 +256,14 @@ func blob(id task.ID) []byte {
 		return nil
 	}
 	return b
+}
+
+// job returns the number of a task's job, or NULL where others run it.
+func job(t *task.Task) any {
+	if !t.BuiltIn {
+		return nil
+	}
+	return t.Job
 }
 
 // text returns s, or NULL for "".

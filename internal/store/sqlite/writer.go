@@ -29,6 +29,7 @@ type txn struct {
 	tx     *sql.Tx
 	stmts  *statements
 	deltas tally.Deltas
+	onTask TaskHook
 }
 
 // do runs fn in the writer and returns when its changes are on disk, or when
@@ -127,7 +128,7 @@ func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Delt
 	if err := o.ctx.Err(); err != nil {
 		return err, nil
 	}
-	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}}
+	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask}
 	if err := t.exec("SAVEPOINT write"); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
+
+	"stint/internal/task"
+)
+
+// Executor carries out an attempt of a task. It stops soon after ctx ends and
+// returns ctx's error then. It goes on from what earlier attempts left. Its
+// report completes the task; an error of kind Unavailable says that the attempt
+// may go on later, one with Refused set that the attempt has lost its fence,
+// any other that the task has failed.
+type Executor interface {
+	Execute(ctx context.Context, t task.Task) (task.Report, error)
+}
+
+// JobStore is what Jobs needs of storage beside Tasks.
+type JobStore interface {
+	// BuiltIn returns up to limit tasks in progress that Stint runs itself whose
+	// job has a greater number than after, in the order of those numbers.
+	BuiltIn(ctx context.Context, after int64, limit int) ([]task.Assigned, error)
+}
+
+// JobOptions are the settings of Jobs.
+type JobOptions[TTx any] struct {
+	Driver   riverdriver.Driver[TTx]
+	Tasks    *Tasks
+	Store    JobStore
+	Executor Executor
+	// Workers is how many tasks run at once; the others wait.
+	Workers int
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+const (
+	// pollInterval is how often the queue is looked at for work; the cooldown
+	// bounds how soon one look follows another.
+	pollInterval  = 50 * time.Millisecond
+	fetchCooldown = time.Millisecond
+	// jobRetention is how long the queue remembers a job: what people want to know
+	// stands in the task.
+	jobRetention = time.Hour
+)
+
+// Jobs runs the tasks that are Stint's own, on River. Each attempt is a job: its
+// row is made and finalised in the transaction that moves the task's fence.
+type Jobs[TTx any] struct {
+	client   *river.Client[TTx]
+	driver   riverdriver.Driver[TTx]
+	tasks    *Tasks
+	store    JobStore
+	executor Executor
+	log      *slog.Logger
+	now      func() time.Time
+	id       string // of this process, in the queue
+	stopping atomic.Bool
+	recovery *loop
+}
+
+// attemptArgs are the arguments of a job.
+type attemptArgs struct {
+	TaskID  task.ID `json:"taskId"`
+	Attempt int     `json:"attempt"`
+}
+
+// Kind implements river.JobArgs.
+func (attemptArgs) Kind() string { return "attempt" }
+
+type worker[TTx any] struct {
+	river.WorkerDefaults[attemptArgs]
+	jobs *Jobs[TTx]
+}
+
+// Work runs one attempt. Whatever becomes of it is written to the task, so that
+// the queue never has to try again.
+func (w *worker[TTx]) Work(ctx context.Context, job *river.Job[attemptArgs]) error {
+	w.jobs.attempt(ctx, job.Args)
+	return nil
+}
+
+// NewJobs brings the queue's tables up to date and returns Jobs, which runs
+// nothing before Start.
+func NewJobs[TTx any](ctx context.Context, o JobOptions[TTx]) (*Jobs[TTx], error) {
+	quiet := slog.New(atLeast{o.Log.Handler(), slog.LevelWarn})
+	migrator, err := rivermigrate.New(o.Driver, &rivermigrate.Config{Logger: quiet})
+	if err != nil {
+		return nil, fmt.Errorf("prepare the queue's tables: %w", err)
+	}
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return nil, fmt.Errorf("bring the queue's tables up to date: %w", err)
+	}
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	j := &Jobs[TTx]{
+		driver: o.Driver, tasks: o.Tasks, store: o.Store, executor: o.Executor, log: o.Log, now: o.Now,
+		id: hex.EncodeToString(random[:]),
+	}
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, &worker[TTx]{jobs: j}); err != nil {
+		return nil, fmt.Errorf("set up the queue: %w", err)
+	}
+	j.client, err = river.NewClient(o.Driver, &river.Config{
+		ID: j.id, Logger: quiet, Workers: workers,
+		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}},
+		FetchCooldown: fetchCooldown, FetchPollInterval: pollInterval, PollOnly: true,
+		// Neither the queue's clock nor its retries end or repeat an attempt: a long
+		// aggregation may run for hours, and the next attempt has another number.
+		JobTimeout: -1, MaxAttempts: 1,
+		CompletedJobRetentionPeriod: jobRetention, CancelledJobRetentionPeriod: jobRetention, DiscardedJobRetentionPeriod: jobRetention,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the queue: %w", err)
+	}
+	j.recovery = &loop{interval: recoveryInterval, run: j.recoverOnce}
+	return j, nil
+}
+
+// Start takes up what an earlier process left, then runs what is queued, until
+// Stop.
+func (j *Jobs[TTx]) Start(ctx context.Context) error {
+	j.recoverOnce(ctx)
+	if err := j.client.Start(ctx); err != nil {
+		return fmt.Errorf("start the queue: %w", err)
+	}
+	j.recovery.Start(ctx)
+	return nil
+}
+
+// Stop interrupts what runs, so that the next start goes on with it, and returns
+// when nothing runs any more, or with ctx's error.
+func (j *Jobs[TTx]) Stop(ctx context.Context) error {
+	j.stopping.Store(true)
+	j.recovery.Stop()
+	if err := j.client.StopAndCancel(ctx); err != nil {
+		return fmt.Errorf("stop the queue: %w", err)
+	}
+	return nil
+}
+
+// Follow keeps the queue in step with the tasks. A store calls it for every write
+// of a task, inside its transaction: a task that begins an attempt gets a job,
+// one that leaves an attempt behind, or ends, has its job finalised.
+func (j *Jobs[TTx]) Follow(ctx context.Context, tx TTx, before, after *task.Task) error {
+	wasOpen := before != nil && before.BuiltIn && before.Status == task.InProgress
+	isOpen := after != nil && after.BuiltIn && after.Status == task.InProgress
+	if wasOpen && isOpen && before.Attempt == after.Attempt {
+		return nil
+	}
+	if wasOpen {
+		state := rivertype.JobStateCancelled
+		if after != nil && after.Reported != task.InProgress {
+			state = rivertype.JobStateCompleted
+		}
+		if err := j.finalise(ctx, tx, before.Job, state); err != nil {
+			return fmt.Errorf("finalise job %d: %w", before.Job, err)
+		}
+	}
+	if isOpen {
+		inserted, err := j.client.InsertTx(ctx, tx, attemptArgs{after.ID, after.Attempt}, nil)
+		if err != nil {
+			return fmt.Errorf("queue attempt %d: %w", after.Attempt, err)
+		}
+		after.Job = inserted.Job.ID
+	}
+	return nil
+}
+
+// finalise ends a job's row, whether it runs, waits, or has ended already.
+func (j *Jobs[TTx]) finalise(ctx context.Context, tx TTx, id int64, state rivertype.JobState) error {
+	changed, err := j.endRunning(ctx, j.driver.UnwrapExecutor(tx), id, state)
+	if err != nil || changed {
+		return err
+	}
+	if _, err := j.client.JobCancelTx(ctx, tx, id); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// endRunning ends the row of a job that the queue takes for running.
+func (j *Jobs[TTx]) endRunning(ctx context.Context, exec riverdriver.Executor, id int64, state rivertype.JobState) (bool, error) {
+	now := j.now().UTC()
+	rows, err := exec.JobSetStateIfRunningMany(ctx, &riverdriver.JobSetStateIfRunningManyParams{
+		ID: []int64{id}, Attempt: []*int{nil}, ErrData: [][]byte{nil}, FinalizedAt: []*time.Time{&now},
+		MetadataDoMerge: []bool{false}, MetadataUpdates: [][]byte{nil}, ScheduledAt: []*time.Time{nil},
+		State: []rivertype.JobState{state},
+	})
+	return len(rows) > 0 && rows[0].State == state, err
+}
+
+// atLeast drops what is of less than a level: the queue's own daily life is of
+// no interest.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.level && h.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return atLeast{h.Handler.WithAttrs(attrs), h.level}
+}
+
+// WithGroup implements slog.Handler.
+func (h atLeast) WithGroup(name string) slog.Handler {
+	return atLeast{h.Handler.WithGroup(name), h.level}
+}

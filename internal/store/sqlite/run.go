@@ -1,0 +1,368 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"stint/internal/account"
+	"stint/internal/audit"
+	"stint/internal/source"
+	"stint/internal/task"
+)
+
+// CreateRun stores a new task and what it is to do, together. Where the source
+// has an aggregation of the class in progress, busy says what becomes of the new
+// task: it holds nothing and has ended. entry makes the audit entry from the
+// task as it is stored. The errors are those of Create; NotFound where there is
+// no such source; IllegalValue where the columns of the file are no longer those
+// of the source.
+func (s *Store) CreateRun(
+	ctx context.Context, run account.Run, c task.Change, busy func(t task.Task, other task.ID) task.Change,
+	key task.IdempotencyKey, entry func(t *task.Task) (audit.Entry, error),
+) (task.Task, bool, error) {
+	var stored task.Task
+	created := true
+	err := s.do(ctx, "create task", func(t *txn) error {
+		stored, created = c.Task, true
+		first, err := t.repeated(key, &c.Task)
+		if err != nil || first != nil {
+			if first != nil {
+				stored, created = *first, false
+			}
+			return errors.Join(err, t.dropUpload(run.Upload))
+		}
+		change, err := t.insertRun(run, c, busy)
+		if err != nil {
+			return err
+		}
+		stored = change.Task
+		if err := t.insert(&stored); err != nil {
+			return err
+		}
+		if err := t.beginHistory(stored.ID, change.Events); err != nil {
+			return err
+		}
+		e, err := entry(&stored)
+		if err != nil {
+			return err
+		}
+		return t.addAudit(e)
+	})
+	if err != nil {
+		return task.Task{}, false, err
+	}
+	return stored, created, nil
+}
+
+// insertRun stores the run of a new task, or finds the source busy.
+func (t *txn) insertRun(run account.Run, c task.Change, busy func(task.Task, task.ID) task.Change) (task.Change, error) {
+	seq, s, err := t.loadSource(run.SourceID)
+	if err != nil {
+		return c, err
+	}
+	var active any = 1
+	var other []byte
+	err = t.queryRow("SELECT task_id FROM runs WHERE source = ? AND class = ? AND active IS NOT NULL", seq, run.Class).Scan(&other)
+	switch {
+	case err == nil:
+		ended := busy(c.Task, task.ID(hex.EncodeToString(other)))
+		ended.Events = append(slices.Clone(c.Events), ended.Events...)
+		c, active = ended, nil
+		if err := t.dropUpload(run.Upload); err != nil {
+			return c, err
+		}
+		run.Upload = ""
+	case !errors.Is(err, sql.ErrNoRows):
+		return c, err
+	case run.Class == account.Accounts:
+		if err := t.settleColumns(seq, s, run.State.Columns); err != nil {
+			return c, err
+		}
+	}
+	run.State.Stored = s.Accounts
+	if run.Class == account.Entitlements {
+		run.State.Stored = s.Entitlements
+	}
+	if c.Task.Status != task.InProgress {
+		run.State.Phase = account.Finished
+	}
+	state, err := json.Marshal(run.State)
+	if err != nil {
+		return c, err
+	}
+	if run.Upload != "" {
+		if err := t.exec("UPDATE uploads SET task_id = ? WHERE id = ?", blob(c.Task.ID), blob(run.Upload)); err != nil {
+			return c, err
+		}
+	}
+	return c, t.exec("INSERT INTO runs (task_id, source, class, active, upload, state) VALUES (?, ?, ?, ?, ?, ?)",
+		blob(c.Task.ID), seq, run.Class, active, blob(run.Upload), state)
+}
+
+// settleColumns checks the columns of a file against those of the source, which
+// the first file sets.
+func (t *txn) settleColumns(seq int64, s source.Source, columns []string) error {
+	if len(s.File.Columns) == 0 {
+		s.File.Columns = columns
+		return t.saveSource(seq, &s)
+	}
+	return s.File.CheckColumns(columns)
+}
+
+// endRun lets go of what a task holds: its claim on the source, its upload, what
+// it has staged.
+func (t *txn) endRun(id task.ID) error {
+	var upload []byte
+	err := t.queryRow("SELECT upload FROM runs WHERE task_id = ? AND active IS NOT NULL", blob(id)).Scan(&upload)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.exec("UPDATE runs SET active = NULL, upload = NULL WHERE task_id = ?", blob(id)); err != nil {
+		return err
+	}
+	if upload != nil {
+		if err := t.discard("upload", upload); err != nil {
+			return err
+		}
+	}
+	return t.discard("staged", blob(id))
+}
+
+// dropRun forgets the run of a task that is deleted.
+func (t *txn) dropRun(id task.ID) error {
+	var one int
+	err := t.queryRow("DELETE FROM runs WHERE task_id = ? RETURNING 1", blob(id)).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return t.discard("changes", blob(id))
+}
+
+// Run returns the run of a task; the error is of kind NotFound where it has
+// none.
+func (s *Store) Run(ctx context.Context, id task.ID) (account.Run, error) {
+	var run account.Run
+	err := s.readOne(ctx, "read run", func(r reading) error {
+		var source, upload, state []byte
+		err := r.queryRow(`SELECT coalesce(sources.id, x''), class, upload, state FROM runs
+			LEFT JOIN sources ON sources.seq = runs.source WHERE task_id = ?`, blob(id)).
+			Scan(&source, &run.Class, &upload, &state)
+		if errors.Is(err, sql.ErrNoRows) {
+			return task.Errorf(task.NotFound, "", "no aggregation has the id %s", id)
+		}
+		if err != nil {
+			return err
+		}
+		run.TaskID, run.SourceID, run.Upload = id, task.ID(hex.EncodeToString(source)), task.ID(hex.EncodeToString(upload))
+		return json.Unmarshal(state, &run.State)
+	})
+	return run, err
+}
+
+// Work runs fn in one write transaction of an attempt, and takes the report that
+// it returns. Where the attempt has lost its fence, or its task has ended, fn is
+// not called, a line is left in the history, and the refusal is returned: an
+// Error of kind Conflict with Refused set. An error of fn undoes all.
+func (s *Store) Work(
+	ctx context.Context, id task.ID, attempt int, now time.Time, fn func(account.Work) (task.Report, error),
+) (task.Task, error) {
+	var stored task.Task
+	var refusal error
+	err := s.do(ctx, "record progress", func(t *txn) error {
+		update := func(tk task.Task) (audit.Change, error) {
+			if c := tk.ApplyReport(task.Report{Attempt: attempt}, now); c.Err != nil || !c.Changed {
+				return audit.Change{Change: c}, nil
+			}
+			w := &work{txn: t, id: id, now: now}
+			if err := w.begin(); err != nil {
+				return audit.Change{}, err
+			}
+			report, err := fn(w)
+			if err != nil {
+				return audit.Change{}, err
+			}
+			report.Attempt = attempt
+			return audit.Change{Change: tk.ApplyReport(report, now)}, w.finish()
+		}
+		var err error
+		stored, refusal, err = t.applyUpdate(id, time.Time{}, update)
+		return err
+	})
+	if err == nil {
+		err = refusal
+	}
+	return stored, err
+}
+
+// work is account.Work in one transaction.
+type work struct {
+	*txn
+	id     task.ID
+	now    time.Time
+	source int64
+	class  account.Class
+	added  int64
+}
+
+func (w *work) begin() error {
+	err := w.queryRow("SELECT source, class FROM runs WHERE task_id = ?", blob(w.id)).Scan(&w.source, &w.class)
+	if err != nil {
+		return fmt.Errorf("read run: %w", err)
+	}
+	return nil
+}
+
+// finish keeps the number of stored records with the source.
+func (w *work) finish() error {
+	if w.added == 0 {
+		return nil
+	}
+	return w.exec(ofClass("UPDATE sources SET @records = @records + ? WHERE seq = ?", w.class), w.added, w.source)
+}
+
+// ofClass puts the table of a class into a statement.
+func ofClass(query string, class account.Class) string {
+	return strings.ReplaceAll(query, "@records", class.String())
+}
+
+// Stage implements account.Work.
+func (w *work) Stage(records []account.Record) ([]int, error) {
+	var clashes []int
+	known := ofClass(`INSERT INTO staged (task_id, key, name, hash, body) SELECT ?1, ?2, ?3, coalesce(hash, ?4),
+		CASE WHEN hash IS NULL THEN ?5 END FROM (SELECT (SELECT hash FROM @records WHERE source = ?6 AND key = ?2) AS hash)
+		WHERE true ON CONFLICT DO NOTHING RETURNING 1`, w.class)
+	read := ofClass(`INSERT INTO staged (task_id, key, name, hash, body) VALUES (?1, ?2, ?3, ?4,
+		CASE WHEN EXISTS (SELECT 1 FROM @records WHERE source = ?6 AND key = ?2 AND hash = ?4) THEN NULL ELSE ?5 END)
+		ON CONFLICT DO NOTHING RETURNING 1`, w.class)
+	for i := range records {
+		r := &records[i]
+		var hash, body []byte
+		if !r.Keep {
+			hash, body = r.Hash(), r.Body
+		}
+		query := read
+		if r.Known {
+			query = known
+		}
+		var one int
+		err := w.queryRow(query, blob(w.id), r.Key, r.Name, hash, body, w.source).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			clashes = append(clashes, i)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return clashes, nil
+}
+
+// Staged implements account.Work.
+func (w *work) Staged(key string) (account.Record, error) {
+	r := account.Record{Key: key}
+	err := w.queryRow(ofClass(`SELECT s.name, s.hash IS NULL, coalesce(s.body, a.body, x'') FROM staged s
+		LEFT JOIN @records a ON a.source = ? AND a.key = s.key WHERE s.task_id = ? AND s.key = ?`, w.class),
+		w.source, blob(w.id), key).Scan(&r.Name, &r.Keep, &r.Body)
+	if r.Keep {
+		r.Body = nil
+	}
+	return r, err
+}
+
+// Restage implements account.Work.
+func (w *work) Restage(r account.Record) error {
+	return w.exec("UPDATE staged SET name = ?, hash = ?, body = ? WHERE task_id = ? AND key = ?",
+		r.Name, r.Hash(), r.Body, blob(w.id), r.Key)
+}
+
+// Record implements account.Work.
+func (w *work) Record(changes []account.Recorded) error {
+	insert := ofClass(`INSERT INTO @records (source, key, id, name, created, modified, change, task_id, hash, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, w.class)
+	update := ofClass(`UPDATE @records SET name = ?, modified = ?, change = ?, task_id = ?, hash = ?, body = ?
+		WHERE source = ? AND key = ?`, w.class)
+	now, id := w.now.UnixMilli(), blob(w.id)
+	for i := range changes {
+		c := &changes[i]
+		var err error
+		if c.Change == account.Created {
+			w.added++
+			err = w.exec(insert, w.source, c.Key, blob(c.ID), c.Name, now, now, string(c.Change), id, c.Hash(), c.Body)
+		} else {
+			err = w.exec(update, c.Name, now, string(c.Change), id, c.Hash(), c.Body, w.source, c.Key)
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.log(c.Change, c.Key, c.Name, c.Attributes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Delete implements account.Work.
+func (w *work) Delete(gone []account.Gone) error {
+	query := ofClass("DELETE FROM @records WHERE source = ? AND key = ?", w.class)
+	for _, g := range gone {
+		w.added--
+		if err := w.exec(query, w.source, g.Key); err != nil {
+			return err
+		}
+		if err := w.log(account.Deleted, g.Key, g.Name, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *work) log(change account.Change, key, name string, attributes []string) error {
+	var names []byte
+	if len(attributes) > 0 {
+		var err error
+		if names, err = json.Marshal(attributes); err != nil {
+			return err
+		}
+	}
+	return w.exec("INSERT INTO changes (task_id, change, key, name, attributes) VALUES (?, ?, ?, ?, ?)",
+		blob(w.id), string(change), key, name, names)
+}
+
+// SetState implements account.Work.
+func (w *work) SetState(s *account.State) error {
+	state, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return w.exec("UPDATE runs SET state = ? WHERE task_id = ?", state, blob(w.id))
+}
+
+const builtInSQL = "SELECT id, attempt, job FROM tasks WHERE job IS NOT NULL AND status IS NULL AND job > ? ORDER BY job LIMIT ?"
+
+// BuiltIn returns up to limit tasks in progress that Stint runs itself whose job
+// has a greater number than after, in the order of those numbers.
+func (s *Store) BuiltIn(ctx context.Context, after int64, limit int) ([]task.Assigned, error) {
+	var found []task.Assigned
+	err := s.readOne(ctx, "find tasks to run", func(r reading) error {
+		return r.each(func(row rowScanner) error {
+			var a task.Assigned
+			var id []byte
+			err := row.Scan(&id, &a.Attempt, &a.Job)
+			a.ID = task.ID(hex.EncodeToString(id))
+			found = append(found, a)
+			return err
+		}, builtInSQL, after, limit)
+	})
+	return found, err
+}

@@ -1,0 +1,87 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"stint/internal/task"
+)
+
+// maxChunk is the most that one chunk of an upload holds.
+const maxChunk = 1 << 20
+
+// BeginUpload makes an empty upload.
+func (s *Store) BeginUpload(ctx context.Context, id task.ID, now time.Time) error {
+	return s.do(ctx, "begin upload", func(t *txn) error {
+		return t.exec("INSERT INTO uploads (id, touched) VALUES (?, ?)", blob(id), now.UnixMilli())
+	})
+}
+
+// AppendUpload adds data, up to a megabyte, to an upload that holds start bytes.
+// It is on disk when this returns. The error is of kind NotFound where the
+// upload was dropped.
+func (s *Store) AppendUpload(ctx context.Context, id task.ID, start int64, data []byte, now time.Time) error {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		return fmt.Errorf("compress an upload: %w", err)
+	}
+	chunk := enc.EncodeAll(data, nil)
+	return s.do(ctx, "store upload", func(t *txn) error {
+		var one int
+		err := t.queryRow("UPDATE uploads SET touched = ? WHERE id = ? RETURNING 1", now.UnixMilli(), blob(id)).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			return task.Errorf(task.NotFound, "", "the upload was dropped")
+		}
+		if err != nil {
+			return err
+		}
+		return t.exec("INSERT INTO upload_chunks (upload, start, data) VALUES (?, ?, ?)", blob(id), start, chunk)
+	})
+}
+
+// DropUpload forgets an upload that no task has.
+func (s *Store) DropUpload(ctx context.Context, id task.ID) error {
+	return s.do(ctx, "drop upload", func(t *txn) error { return t.dropUpload(id) })
+}
+
+func (t *txn) dropUpload(id task.ID) error {
+	if id == "" {
+		return nil
+	}
+	return t.discard("upload", blob(id))
+}
+
+// ReadUpload returns the bytes of an upload from an offset on, up to the end of
+// a chunk. The error is io.EOF at the end.
+func (s *Store) ReadUpload(ctx context.Context, id task.ID, offset int64) ([]byte, error) {
+	var data []byte
+	err := s.readOne(ctx, "read upload", func(r reading) error {
+		var start int64
+		var chunk []byte
+		err := r.queryRow("SELECT start, data FROM upload_chunks WHERE upload = ? AND start <= ? ORDER BY start DESC LIMIT 1",
+			blob(id), offset).Scan(&start, &chunk)
+		if err != nil {
+			return err
+		}
+		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*maxChunk))
+		if err != nil {
+			return err
+		}
+		defer dec.Close()
+		if data, err = dec.DecodeAll(chunk, nil); err != nil {
+			return fmt.Errorf("decompress an upload: %w", err)
+		}
+		data = data[min(offset-start, int64(len(data))):]
+		return nil
+	})
+	if err == nil && len(data) == 0 || errors.Is(err, sql.ErrNoRows) {
+		return nil, io.EOF
+	}
+	return data, err
+}
