@@ -19,26 +19,12 @@ type Reader struct {
 	err     error // what ended it
 }
 
-// Row is a row of a file.
-type Row struct {
-	// Record is what it says. With a Problem: the Key of the record to be kept as
-	// it is stored, and Keep; empty if the row does not tell.
-	Record account.Record
-	// Problem says why the row is not taken.
-	Problem *Problem
-}
+// Row is a row of a file. With a Problem its record holds the Key of the record
+// to be kept as it is stored, and Keep; no Key if the row does not tell.
+type Row = account.Row
 
-// Problem says what is wrong with a row. It holds no cell of it.
-type Problem struct {
-	// Line is the line in which the cell or, without one, the row begins.
-	Line int64
-	// Column is the number of the cell, from 1; Name is its column's, empty for a
-	// cell that has none.
-	Column int64
-	Name   string
-	Key    string // for machines
-	Text   string // for people
-}
+// Problem says what is wrong with a row.
+type Problem = account.Problem
 
 // The keys of problems.
 const (

@@ -12,13 +12,7 @@ import (
 )
 
 // Position is a place between two records of a file.
-type Position struct {
-	// Offset is the byte offset of the next record in the file, a byte order mark
-	// included.
-	Offset int64
-	// Line is the number of the last line read.
-	Line int64
-}
+type Position = account.Position
 
 // records reads the records of a file that are not empty.
 type records struct {
@@ -82,7 +76,7 @@ func (r *records) skipEmptyLines() {
 	for {
 		r.stream.begin = r.at.Offset
 		next, _ := r.buffered.Peek(2) // an error comes again when the record is read
-		n := 0
+		var n int
 		switch {
 		case len(next) > 0 && next[0] == '\n':
 			n = 1

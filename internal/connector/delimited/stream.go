@@ -50,7 +50,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	s.lines += int64(bytes.Count(p[:good], []byte{'\n'}))
 	switch {
 	case wrong == "" && err == nil:
-	case wrong == "" && err != io.EOF: //nolint:errorlint // an error that wraps it is no end of a file
+	case wrong == "" && err != io.EOF: // one that wraps io.EOF is no end of a file
 		s.err = err
 	case len(s.part) > 0:
 		s.blame(notUTF8, s.partAt)
