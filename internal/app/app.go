@@ -82,7 +82,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 		return nil, err
 	}
 	options := httpapi.Options{
-		Store: a.store, Tasks: a.tasks, Sources: a.store, Catalog: task.NewCatalog(), Log: log, Now: now, Draining: a.draining.Load,
+		Store: a.store, Tasks: a.tasks, Sources: a.store, Accounts: a.store, Catalog: task.NewCatalog(), Log: log, Now: now, Draining: a.draining.Load,
 	}
 	if cfg.InsecureNoAuth {
 		options.HostAllowed = config.IsLoopback

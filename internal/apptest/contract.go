@@ -233,8 +233,16 @@ func checkSuccess(route route, request *http.Request, response *http.Response, t
 }
 
 func isList(operationID string) bool {
-	return strings.HasPrefix(operationID, "getTaskStatusList") || strings.HasPrefix(operationID, "getPendingTask") ||
-		strings.HasPrefix(operationID, "listTasks") || strings.HasPrefix(operationID, "listSources")
+	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges"} {
+		if strings.HasPrefix(operationID, list) {
+			return true
+		}
+	}
+	return isStatusList(operationID)
+}
+
+func isStatusList(operationID string) bool {
+	return strings.HasPrefix(operationID, "getTaskStatusList") || strings.HasPrefix(operationID, "getPendingTask")
 }
 
 func isCounted(rawQuery string) bool {
@@ -248,7 +256,7 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeStintList(text)
 	case operationID == "listSources":
 		return DecodeSourceList(text)
-	case isList(operationID):
+	case isStatusList(operationID):
 		return DecodeList(text)
 	case strings.HasPrefix(operationID, "getTaskStatus"), strings.HasPrefix(operationID, "updateTaskStatus"):
 		return DecodeTaskStatus(text)
@@ -268,6 +276,16 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeSource(text)
 	case "deleteSource":
 		return DecodeSourceDeletion(text)
+	case "listAccounts":
+		return DecodeAccountList(text)
+	case "getAccount":
+		return DecodeAccount(text)
+	case "listEntitlements":
+		return DecodeEntitlementList(text)
+	case "getEntitlement":
+		return DecodeEntitlement(text)
+	case "listTaskChanges":
+		return DecodeChanges(text)
 	}
 	return fmt.Errorf("no decoder is known for %s", operationID)
 }

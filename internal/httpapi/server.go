@@ -46,12 +46,13 @@ type Tasks interface {
 
 // Options are what the API is built from.
 type Options struct {
-	Store   Store
-	Tasks   Tasks
-	Sources Sources
-	Catalog *task.Catalog
-	Log     *slog.Logger
-	Now     func() time.Time
+	Store    Store
+	Tasks    Tasks
+	Sources  Sources
+	Accounts Accounts
+	Catalog  *task.Catalog
+	Log      *slog.Logger
+	Now      func() time.Time
 	// Draining reports that the server is shutting down: what comes in new is
 	// answered with 503.
 	Draining func() bool
@@ -65,6 +66,7 @@ type api struct {
 	store    Store
 	tasks    Tasks
 	sources  Sources
+	accounts Accounts
 	catalog  *task.Catalog
 	table    *query.Table
 	log      *slog.Logger
@@ -84,7 +86,7 @@ const gzipTag = "-gzip"
 // New returns the handler of the whole API.
 func New(o Options) (http.Handler, error) {
 	a := &api{
-		store: o.Store, tasks: o.Tasks, sources: o.Sources, catalog: o.Catalog, table: query.Tasks(o.Catalog),
+		store: o.Store, tasks: o.Tasks, sources: o.Sources, accounts: o.Accounts, catalog: o.Catalog, table: query.Tasks(o.Catalog),
 		log: o.Log, now: o.Now, draining: o.Draining,
 		hostAllowed: o.HostAllowed, crossOrigin: http.NewCrossOriginProtection(),
 	}

@@ -1,12 +1,7 @@
 package httpapi
 
 import (
-	"context"
-	"io"
-	"log/slog"
 	"net/http"
-	"slices"
-	"strconv"
 
 	"stint/internal/query"
 	"stint/internal/task"
@@ -48,52 +43,12 @@ func (a *api) writePage(w http.ResponseWriter, r *http.Request, page query.Page,
 	if err != nil {
 		return err
 	}
-	if page.Count {
-		w.Header().Set("X-Total-Count", strconv.FormatInt(total, 10))
+	list := filling[task.Row]{
+		held:   func(row *task.Row) *[]byte { return &row.Wire },
+		fill:   func(rest []task.Row) (int, error) { return a.store.Fill(r.Context(), rest) },
+		render: func(row *task.Row) ([]byte, error) { return render(*row) },
 	}
-	w.Header().Set("Content-Type", "application/json")
-	if err := a.writeRows(r.Context(), w, rows, render); err != nil {
-		a.log.ErrorContext(r.Context(), "list broken off", slog.String("request_id", requestID(r.Context())), slog.Any("error", err))
-		// The answer has begun: only a broken connection says that it is not whole.
-		panic(http.ErrAbortHandler)
-	}
-	return nil
-}
-
-// writeRows writes rows as a JSON array, holding about a megabyte at once,
-// however large they are and however slowly the client reads.
-func (a *api) writeRows(ctx context.Context, w io.Writer, rows []task.Row, render func(task.Row) ([]byte, error)) error {
-	filled := slices.IndexFunc(rows, func(r task.Row) bool { return r.Wire == nil })
-	separator := "["
-	for i := range rows {
-		if i == filled {
-			n, err := a.store.Fill(ctx, rows[i:])
-			if err != nil {
-				return err
-			}
-			filled += n
-		}
-		if rows[i].Wire == nil {
-			continue // gone since the page was read
-		}
-		body, err := render(rows[i])
-		if err != nil {
-			return err
-		}
-		rows[i].Wire = nil
-		if _, err := io.WriteString(w, separator); err != nil {
-			return nil //nolint:nilerr // the client has gone
-		}
-		if _, err := w.Write(body); err != nil {
-			return nil //nolint:nilerr // the client has gone
-		}
-		separator = ","
-	}
-	if separator == "[" {
-		_, _ = io.WriteString(w, "[")
-	}
-	_, _ = io.WriteString(w, "]")
-	return nil
+	return a.writeList(w, r, page, total, func() error { return list.write(w, rows) })
 }
 
 // visible reads the task that the path names.
