@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"stint/internal/account"
 	"stint/internal/task"
 )
 
