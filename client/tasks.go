@@ -22,18 +22,19 @@ const (
 	endlessPoll = 50 * time.Second
 )
 
-// ListOptions choose tasks.
+// ListOptions choose elements of a list, such as tasks.
 type ListOptions struct {
 	// Filter is an expression of the filter language; see [Quote], [AnyOf] and [AllOf].
 	Filter string
-	// Sorters is "created" or "-created" (newest first), which is also the default.
+	// Sorters is the order; for tasks "created" or "-created" (newest first, which is also the
+	// default).
 	Sorters string
-	// Limit is the most tasks wanted. Zero means the server's own limit in ListTasks and no
-	// limit in Tasks.
+	// Limit is the most elements wanted. Zero means the server's own limit for one page, and no
+	// limit for an iterator.
 	Limit int
-	// Offset skips that many tasks.
+	// Offset skips that many.
 	Offset int
-	// Count asks for the number of all tasks that match.
+	// Count asks for the number of all that match.
 	Count bool
 }
 
@@ -64,40 +65,10 @@ func (c *Client) CountTasks(ctx context.Context, filter string) (int, error) {
 // Tasks goes through all tasks, page by page. Tasks that are launched meanwhile do not make
 // others appear twice. An error is the last thing that comes.
 func (c *Client) Tasks(ctx context.Context, opts ListOptions) iter.Seq2[*Task, error] {
-	return func(yield func(*Task, error) bool) {
-		offset, left := opts.Offset, opts.Limit
-		var seen, before map[string]bool
-		for {
-			page := opts
-			page.Offset, page.Limit, page.Count = offset, maxPage, false
-			if opts.Limit > 0 {
-				page.Limit = min(left, maxPage)
-			}
-			got, err := c.ListTasks(ctx, page)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			// New tasks push the others down the list: the next page begins with some that
-			// were on the last. Two pages are remembered, so that a burst is seen through.
-			before, seen = seen, make(map[string]bool, len(got.Tasks))
-			for i := range got.Tasks {
-				t := &got.Tasks[i]
-				seen[t.ID] = true
-				if before[t.ID] {
-					continue
-				}
-				if !yield(t, nil) {
-					return
-				}
-				left--
-			}
-			offset += len(got.Tasks)
-			if len(got.Tasks) < page.Limit || (opts.Limit > 0 && left <= 0) {
-				return
-			}
-		}
-	}
+	return eachPage(opts, func(t *Task) string { return t.ID }, func(page ListOptions) ([]Task, error) {
+		got, err := c.ListTasks(ctx, page)
+		return got.Tasks, err
+	})
 }
 
 func (o ListOptions) values() url.Values {

@@ -170,50 +170,11 @@ func (s *session) countTasks(ctx context.Context, c *client.Client, filter strin
 	return err
 }
 
-// taskSink prints tasks in one of the formats.
-type taskSink struct {
-	add   func(*client.Task) error
-	close func() error
-}
-
-func (s *session) newTaskSink(format string) taskSink {
-	nothing := func() error { return nil }
-	switch {
-	case format == "json":
-		return s.jsonSink()
-	case format == "ndjson":
-		return taskSink{func(t *client.Task) error { return s.writeJSON(append(oneLine(t.Raw()), '\n')) }, nothing}
-	case format == "id":
-		return taskSink{func(t *client.Task) error { return s.println(t.ID) }, nothing}
-	case isTerminal(s.Out):
-		var rows [][]string
-		return taskSink{func(t *client.Task) error {
-			rows = append(rows, s.tableRow(t))
-			return nil
-		}, func() error {
-			if len(rows) == 0 {
-				_, err := io.WriteString(s.Err, "No tasks.\n")
-				return err
-			}
-			return writeTable(s.Out, taskColumns(), rows, terminalWidth(s.Out))
-		}}
-	}
-	return taskSink{func(t *client.Task) error { return s.println(s.plainRow(t)...) }, nothing}
-}
-
-// jsonSink prints one array of the elements as the server sends them.
-func (s *session) jsonSink() taskSink {
-	separator := "[\n"
-	return taskSink{func(t *client.Task) error {
-		text := append([]byte(separator), oneLine(t.Raw())...)
-		separator = ",\n"
-		return s.writeJSON(text)
-	}, func() error {
-		if separator == "[\n" {
-			return s.writeJSON([]byte("[]\n"))
-		}
-		return s.writeJSON([]byte("\n]\n"))
-	}}
+func (s *session) newTaskSink(format string) sink[*client.Task] {
+	return newSink(s, format, shape[*client.Task]{
+		columns: taskColumns(), row: s.tableRow, plain: s.plainRow, none: "No tasks.",
+		id: func(t *client.Task) string { return t.ID },
+	})
 }
 
 // oneLine is JSON on one line: raw line feeds stand only between its tokens.
@@ -253,11 +214,7 @@ func (s *session) tableRow(t *client.Task) []string {
 	if d, ok := s.taskDuration(t); ok {
 		duration = shortDuration(d)
 	}
-	row := []string{t.ID, kindOf(t), t.UniqueName, statusText(t), t.Launcher, s.shortTime(t.Created), duration}
-	for i := range row {
-		row[i] = escapeLine(row[i])
-	}
-	return row
+	return []string{t.ID, kindOf(t), t.UniqueName, statusText(t), t.Launcher, s.shortTime(t.Created), duration}
 }
 
 func (s *session) plainRow(t *client.Task) []string {
