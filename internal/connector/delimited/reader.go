@@ -148,12 +148,12 @@ func (r *Reader) row(cells []string) Row {
 	width := len(r.columns)
 	if len(cells) < width {
 		return r.misshapen(cells, len(cells), RowTooShort,
-			fmt.Sprintf("the row has %d cells, the header %d; the first that is missing is %q", len(cells), width, task.Abbreviate(r.columns[len(cells)])))
+			fmt.Sprintf("the row has %d of %d cells; the first that is missing is %q", len(cells), width, task.Abbreviate(r.columns[len(cells)])))
 	}
 	for i := width; i < len(cells); i++ {
 		if cells[i] != "" {
 			return r.misshapen(cells, i, RowTooLong,
-				fmt.Sprintf("the row has %d cells, the header %d; a cell that holds the delimiter has to be in quotes", len(cells), width))
+				fmt.Sprintf("the row has %d cells where the header has %d; a cell that holds the delimiter has to be in quotes", len(cells), width))
 		}
 	}
 	record, f := r.layout.record(cells)
