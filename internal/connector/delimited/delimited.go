@@ -27,6 +27,8 @@ import (
 const (
 	// maxRecord bounds the bytes of a row, line breaks and quotes included.
 	maxRecord = 1 << 20
+	// maxCells bounds the cells of a row, empty ones behind the header's included.
+	maxCells = 1 << 16
 	// maxName, maxIdentity and maxHeader bound characters.
 	maxName     = 1024
 	maxIdentity = 1024

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"stint/internal/account"
 	"stint/internal/task"
@@ -33,6 +34,7 @@ const bufferSize = 64 << 10
 
 func newRecords(in io.Reader, delimiter rune, at Position) *records {
 	s := &stream{in: in, offset: at.Offset, lines: at.Line, begin: at.Offset}
+	s.cells = cellCounter{delimiter: utf8.AppendRune(nil, delimiter), begin: at.Offset}
 	r := &records{stream: s, buffered: bufio.NewReaderSize(s, bufferSize), at: at, zero: at}
 	r.csv = csv.NewReader(r.buffered) // which reads from this buffer, and makes none of its own
 	r.csv.Comma = delimiter
@@ -57,7 +59,10 @@ func (r *records) next() ([]string, error) {
 		r.at.Offset = r.zero.Offset + r.csv.InputOffset()
 		r.at.Line = r.line(last) + int64(strings.Count(cells[last], "\n"))
 		if r.at.Offset-begin > maxRecord {
-			return nil, r.tooLong()
+			return nil, r.broken(errTooLong)
+		}
+		if len(cells) > maxCells {
+			return nil, r.broken(errTooMany)
 		}
 		for _, cell := range cells {
 			if cell != "" {
@@ -114,20 +119,19 @@ func (r *records) failure(err error) error {
 		"quotes inside a quoted cell are doubled", line, parse.Column, r.begin)
 }
 
-// broken makes an error of what ended the stream before its end.
+// broken makes an error of what ended the file before its end.
 func (r *records) broken(err error) error {
 	switch {
 	case errors.Is(err, errTooLong):
-		return r.tooLong()
+		return task.Errorf(task.IllegalValue, fileField,
+			"the record that begins in line %d is longer than %d bytes; perhaps a quote is never closed", r.begin, maxRecord)
+	case errors.Is(err, errTooMany):
+		return task.Errorf(task.IllegalValue, fileField,
+			"the record that begins in line %d has more than %d cells", r.begin, maxCells)
 	case r.stream.fault != nil:
 		return r.stream.fault
 	case errors.Is(err, io.EOF): // whoever asks for io.EOF would take it for the end
 		return fmt.Errorf("read the file: %w: %s", io.ErrUnexpectedEOF, err.Error())
 	}
 	return fmt.Errorf("read the file: %w", err)
-}
-
-func (r *records) tooLong() error {
-	return task.Errorf(task.IllegalValue, fileField,
-		"the record that begins in line %d is longer than %d bytes; perhaps a quote is never closed", r.begin, maxRecord)
 }

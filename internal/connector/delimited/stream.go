@@ -12,11 +12,15 @@ import (
 // fileField is the field that errors of a file name.
 const fileField = "file"
 
-// errTooLong says that a record is longer than maxRecord.
-var errTooLong = errors.New("the record is too long")
+// What a record may not be: encoding/csv holds all of it, and far more for each
+// cell than the one byte that begins it.
+var (
+	errTooLong = errors.New("the record is too long")
+	errTooMany = errors.New("the record has too many cells")
+)
 
 // stream hands on bytes up to the first that a file may not hold, and no more
-// of a record than its bound. What is in order before a fault is handed on, so
+// of a record than its bounds. What is in order before a fault is handed on, so
 // that the fault is met in the record that holds it, wherever reads begin.
 type stream struct {
 	in io.Reader
@@ -24,6 +28,7 @@ type stream struct {
 	offset, lines int64
 	// begin is the offset at which the current record begins.
 	begin int64
+	cells cellCounter
 	// part is the beginning of a character that goes on with the next read.
 	part   []byte
 	partAt int64
@@ -36,8 +41,12 @@ type stream struct {
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {
+	// Whoever asks for more has not found the end of the record in what there is.
 	if s.err == nil && s.offset-s.begin > maxRecord {
 		s.err = errTooLong
+	}
+	if s.err == nil && s.cells.count(s.begin) > maxCells {
+		s.err = errTooMany
 	}
 	if s.err != nil {
 		s.told = true
@@ -45,6 +54,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	n, err := s.in.Read(p)
 	good, wrong := s.examine(p[:n])
+	s.cells.keep(p[:good], s.offset)
 	at := s.offset + int64(good)
 	s.offset = at
 	s.lines += int64(bytes.Count(p[:good], []byte{'\n'}))
