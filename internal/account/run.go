@@ -1,6 +1,10 @@
 package account
 
-import "stint/internal/task"
+import (
+	"encoding/json"
+
+	"stint/internal/task"
+)
 
 // Phase is how far a run has come.
 type Phase string
@@ -23,6 +27,9 @@ type Launch struct {
 	Upload Upload
 
 	UniqueName, Description, Launcher string
+	ParentName                        *string
+	// Attributes are the task's own, beside those that the aggregation sets.
+	Attributes map[string]json.RawMessage
 	Options
 }
 

@@ -87,8 +87,13 @@ func (a *Aggregator) taskOf(l *account.Launch, src *source.Source) (task.Launch,
 	if values["appId"], err = json.Marshal(src.ID); err != nil {
 		return task.Launch{}, fmt.Errorf("launch: %w", err)
 	}
+	for name, v := range l.Attributes {
+		if _, own := values[name]; !own {
+			values[name] = v
+		}
+	}
 	return task.Launch{
-		Definition: definition, UniqueName: l.UniqueName, Description: l.Description, Launcher: l.Launcher,
+		Definition: definition, UniqueName: l.UniqueName, Description: l.Description, Launcher: l.Launcher, ParentName: l.ParentName,
 		SourceID: string(src.ID), Target: &task.Target{ID: string(src.ID), Type: task.TargetApplication, Name: src.Name},
 		Arguments: arguments, Attributes: values, BuiltIn: true, Returns: returns,
 	}, nil

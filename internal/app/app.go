@@ -8,6 +8,7 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+
+	"stint/internal/aggregation"
 	"stint/internal/config"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
@@ -43,6 +47,7 @@ type App struct {
 	log   *slog.Logger
 	store *sqlite.Store
 	tasks *engine.Tasks
+	jobs  *engine.Jobs[*sql.Tx]
 
 	api, ops       *http.Server
 	apiNet, opsNet net.Listener
@@ -60,7 +65,7 @@ type App struct {
 // New opens the database and the listeners of valid settings. Nothing is served
 // before Start.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() time.Time) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, failed: make(chan error, 2)}
+	a := &App{cfg: cfg, log: log, failed: make(chan error, 3)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.closeAll())
@@ -81,8 +86,15 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if err != nil {
 		return nil, err
 	}
+	catalog := task.NewCatalog()
+	aggregations := aggregation.New(aggregation.Options{Store: a.store, Connector: delimitedFiles{}, Catalog: catalog, Now: now})
+	if err := a.setUpJobs(ctx, aggregations, now); err != nil {
+		return nil, err
+	}
 	options := httpapi.Options{
-		Store: a.store, Tasks: a.tasks, Sources: a.store, Accounts: a.store, Catalog: task.NewCatalog(), Log: log, Now: now, Draining: a.draining.Load,
+		Store: a.store, Tasks: a.tasks, Sources: a.store, Accounts: a.store,
+		Aggregations: aggregations, MaxUpload: int64(cfg.MaxUpload),
+		Catalog: catalog, Log: log, Now: now, Draining: a.draining.Load,
 	}
 	if cfg.InsecureNoAuth {
 		options.HostAllowed = config.IsLoopback
@@ -93,8 +105,22 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	}
 	a.api, a.ops = a.server(handler, now), a.server(a.opsHandler(), now)
 	a.loops = append(a.loops,
-		engine.NewLiveness(a.tasks, log), engine.NewRetention(a.tasks, time.Duration(cfg.Retention), log))
+		engine.NewLiveness(a.tasks, log), engine.NewRetention(a.tasks, time.Duration(cfg.Retention), log),
+		engine.NewSweep(a.store, now, log))
 	return a, nil
+}
+
+// setUpJobs makes the queue, in the same file, and has it follow every task.
+func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func() time.Time) (err error) {
+	a.jobs, err = engine.NewJobs(ctx, engine.JobOptions[*sql.Tx]{
+		Driver: riversqlite.New(a.store.DB()), Tasks: a.tasks, Store: a.store, Executor: executor,
+		Workers: a.cfg.Workers, Log: a.log, Now: now,
+	})
+	if err != nil {
+		return err
+	}
+	a.store.OnTask(a.jobs.Follow)
+	return nil
 }
 
 func (a *App) server(h http.Handler, now func() time.Time) *http.Server {
@@ -120,6 +146,9 @@ func (a *App) OpsURL() string { return "http://" + a.opsNet.Addr().String() }
 func (a *App) Start(ctx context.Context) {
 	for _, l := range a.loops {
 		l.Start(ctx)
+	}
+	if err := a.jobs.Start(ctx); err != nil {
+		a.failed <- err
 	}
 	for _, s := range []struct {
 		server *http.Server
@@ -155,6 +184,9 @@ func (a *App) Stop() error {
 		a.log.InfoContext(ctx, "stopping")
 		a.draining.Store(true)
 		a.tasks.Close()
+		if err := a.jobs.Stop(ctx); err != nil {
+			a.log.WarnContext(ctx, "some tasks were still running at the end of the shutdown timeout", slog.Any("error", err))
+		}
 		if err := a.api.Shutdown(ctx); err != nil {
 			a.log.WarnContext(ctx, "some requests were still under way at the end of the shutdown timeout")
 		}

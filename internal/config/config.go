@@ -24,7 +24,12 @@ type Config struct {
 	// Visibility is how long a task is shown after it was created; Retention is
 	// how long it is kept. 0 is for ever.
 	Visibility, Retention Duration
-	// ShutdownTimeout is how long a shutdown waits for requests under way.
+	// Workers is how many tasks Stint itself runs at once; MaxUpload bounds an
+	// uploaded file.
+	Workers   int
+	MaxUpload Size
+	// ShutdownTimeout is how long a shutdown waits for requests and tasks under
+	// way.
 	ShutdownTimeout Duration
 	LogFormat       string // text or json
 	LogLevel        string // debug, info, warn or error
@@ -32,14 +37,17 @@ type Config struct {
 	InsecureNoAuth bool
 }
 
-const day = 24 * time.Hour
+const (
+	day        = 24 * time.Hour
+	maxWorkers = 1000
+)
 
 // Default returns the settings of a server that is told nothing.
 func Default() Config {
 	return Config{
 		DB: "stint.db", Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081",
 		Visibility: Duration(90 * day), Retention: Duration(90 * day), ShutdownTimeout: Duration(30 * time.Second),
-		LogFormat: "text", LogLevel: "info",
+		Workers: 4, MaxUpload: 1 << 30, LogFormat: "text", LogLevel: "info",
 	}
 }
 
@@ -57,6 +65,8 @@ func (c *Config) Validate() error {
 	check(c.Retention >= 0, "--retention %s is negative", c.Retention)
 	check(c.Retention == 0 || c.Visibility != 0 && c.Retention >= c.Visibility,
 		"--retention %s is shorter than --visibility %s: what is shown must be kept", c.Retention, c.Visibility)
+	check(c.Workers >= 1 && c.Workers <= maxWorkers, "--workers %d is not allowed: 1 to %d", c.Workers, maxWorkers)
+	check(c.MaxUpload > 0, "--max-upload %s is not positive", c.MaxUpload)
 	check(c.ShutdownTimeout > 0, "--shutdown-timeout %s is not positive", c.ShutdownTimeout)
 	check(c.LogFormat == "text" || c.LogFormat == "json", "--log-format %q is not allowed: text or json", c.LogFormat)
 	check(c.LogLevel == "debug" || c.LogLevel == "info" || c.LogLevel == "warn" || c.LogLevel == "error",

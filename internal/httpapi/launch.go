@@ -1,12 +1,17 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
 
+	"stint/internal/account"
+	"stint/internal/strictjson"
 	"stint/internal/task"
 )
 
@@ -22,6 +27,8 @@ type launchBody struct {
 	Arguments             json.RawMessage            `json:"arguments"`
 	Attributes            map[string]json.RawMessage `json:"attributes"`
 	HeartbeatLimitSeconds *whole                     `json:"heartbeatLimitSeconds"`
+	// Executor says who runs the task; where it is empty, what is launched tells.
+	Executor string `json:"executor"`
 }
 
 type targetBody struct {
@@ -65,25 +72,31 @@ func (b *launchBody) launch(catalog *task.Catalog) (task.Launch, error) {
 	return l, nil
 }
 
+// launchTask launches a task from a JSON body, or from a form whose field
+// "launch" is that body and whose part "file", after it, is read by the task.
 func (a *api) launchTask(w http.ResponseWriter, r *http.Request) error {
 	key, err := idempotencyKey(r)
 	if err != nil {
 		return err
 	}
-	var b launchBody
-	body, err := a.readJSON(w, r, &b)
+	got, err := a.readLaunch(w, r)
 	if err != nil {
 		return err
 	}
-	l, err := b.launch(a.catalog)
+	b, l, err := a.launchOf(got.fields[fieldLaunch])
 	if err != nil {
-		return err
+		return a.unused(got, err)
 	}
-	if key.Key != "" {
-		sum := sha256.Sum256(body)
-		key.Fingerprint = sum[:]
+	builtIn, err := a.runsItself(r.Context(), b, &l)
+	if err != nil {
+		return a.unused(got, err)
 	}
-	launched, err := a.tasks.Launch(r.Context(), l, key, origin(r))
+	var launched task.Launched
+	if builtIn {
+		launched, err = a.launchBuiltIn(w, r, b, &l, key, got)
+	} else {
+		launched, err = a.launchExternal(w, r, l, key, got)
+	}
 	if err != nil {
 		return err
 	}
@@ -91,13 +104,147 @@ func (a *api) launchTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/stint/v1/tasks/"+string(launched.Task.ID))
-	if launched.Replayed {
-		w.Header().Set("Idempotency-Replayed", "true")
-	}
 	extras := extrasOf(row)
 	extras.ReportToken = launched.ReportToken
 	return writeTask(w, http.StatusAccepted, extras, row.Wire)
+}
+
+// fieldLaunch is the field of a form that holds the launch.
+const fieldLaunch = "launch"
+
+// readLaunch reads the launch, and the file of one that comes as a form.
+func (a *api) readLaunch(w http.ResponseWriter, r *http.Request) (*form, error) {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "multipart/form-data" {
+		body, err := a.readBody(w, r, maxBody, "application/json", "multipart/form-data")
+		if err != nil {
+			return nil, err
+		}
+		got := &form{fields: map[string]string{fieldLaunch: string(body)}, sum: sha256.New()}
+		got.sum.Write(body)
+		return got, nil
+	}
+	reader := &formReader{api: a, w: w, r: r, known: []string{fieldLaunch}}
+	reader.receive = func(fields map[string]string, in io.Reader) (account.Upload, error) {
+		if fields[fieldLaunch] == "" {
+			return account.Upload{}, task.Errorf(task.Missing, fieldLaunch, "is required before the file: it says which source the file is for")
+		}
+		b, l, err := a.launchOf(fields[fieldLaunch])
+		if err != nil {
+			return account.Upload{}, err
+		}
+		builtIn, err := a.runsItself(r.Context(), b, &l)
+		if err != nil {
+			return account.Upload{}, err
+		}
+		if !builtIn {
+			return account.Upload{}, task.Errorf(task.IllegalValue, "file", "is not allowed: others run this task")
+		}
+		id, _ := task.ParseID(l.SourceID)
+		return a.aggregations.Receive(r.Context(), id, classOf(l.Definition.Kind), in)
+	}
+	got, err := reader.read()
+	if err == nil && got.fields[fieldLaunch] == "" {
+		return nil, task.Errorf(task.Missing, fieldLaunch, "is required: the field of the form that holds the launch, as JSON")
+	}
+	return got, err
+}
+
+// launchOf reads a launch.
+func (a *api) launchOf(body string) (*launchBody, task.Launch, error) {
+	var b launchBody
+	if err := strictjson.Unmarshal([]byte(body), &b); err != nil {
+		return nil, task.Launch{}, err
+	}
+	l, err := b.launch(a.catalog)
+	if err == nil && l.SourceID == "" && l.Target != nil && l.Target.Type == task.TargetApplication {
+		l.SourceID = l.Target.ID
+	}
+	return &b, l, err
+}
+
+// classOf returns what an aggregation of a kind aggregates; 0 for other kinds.
+func classOf(kind task.Kind) account.Class {
+	switch kind {
+	case task.AccountAggregation:
+		return account.Accounts
+	case task.GroupAggregation:
+		return account.Entitlements
+	}
+	return 0
+}
+
+// runsItself tells whether Stint runs a task itself: where the launch says so,
+// or says nothing and is an aggregation of one of Stint's sources.
+func (a *api) runsItself(ctx context.Context, b *launchBody, l *task.Launch) (bool, error) {
+	switch b.Executor {
+	case task.ExecutorExternal:
+		return false, nil
+	case "", task.ExecutorBuiltIn:
+	default:
+		return false, task.Errorf(task.IllegalValue, "executor", "%q is not allowed: %s or %s",
+			task.Abbreviate(b.Executor), task.ExecutorBuiltIn, task.ExecutorExternal)
+	}
+	if classOf(l.Definition.Kind) == 0 {
+		if b.Executor != "" {
+			return false, task.Errorf(task.IllegalValue, "executor", "Stint itself runs %s and %s only; others run %s and report it",
+				task.AccountAggregation, task.GroupAggregation, l.Definition.Kind)
+		}
+		return false, nil
+	}
+	id, ok := task.ParseID(l.SourceID)
+	if !ok {
+		id = task.ID(l.SourceID)
+	}
+	_, err := a.sources.Source(ctx, id)
+	if task.KindOf(err) == task.NotFound {
+		if b.Executor == "" {
+			return false, nil
+		}
+		return false, task.Errorf(task.IllegalValue, "sourceId", "%q is not the id of a source", task.Abbreviate(l.SourceID))
+	}
+	return err == nil, err
+}
+
+// launchBuiltIn launches a task that Stint runs itself.
+func (a *api) launchBuiltIn(
+	w http.ResponseWriter, r *http.Request, b *launchBody, l *task.Launch, key task.IdempotencyKey, got *form,
+) (task.Launched, error) {
+	id, _ := task.ParseID(l.SourceID)
+	run := account.Launch{
+		SourceID: id, Class: classOf(l.Definition.Kind), Upload: got.upload,
+		UniqueName: l.UniqueName, Description: l.Description, Launcher: l.Launcher, ParentName: l.ParentName, Attributes: l.Attributes,
+	}
+	if b.HeartbeatLimitSeconds != nil {
+		return task.Launched{}, a.unused(got, task.Errorf(task.IllegalValue, "heartbeatLimitSeconds", "is for tasks that others run"))
+	}
+	if l.Arguments != nil {
+		if err := strictjson.Unmarshal(l.Arguments, &run.Options); err != nil {
+			return task.Launched{}, a.unused(got, err)
+		}
+	}
+	return a.launchRun(w, r, run, key, got)
+}
+
+// launchExternal launches a task that others run.
+func (a *api) launchExternal(
+	w http.ResponseWriter, r *http.Request, l task.Launch, key task.IdempotencyKey, got *form,
+) (task.Launched, error) {
+	if key.Key != "" {
+		key.Fingerprint = got.sum.Sum(nil)
+	}
+	launched, err := a.tasks.Launch(r.Context(), l, key, origin(r))
+	if err != nil {
+		return launched, err
+	}
+	setLaunched(w, &launched)
+	return launched, nil
+}
+
+func setLaunched(w http.ResponseWriter, l *task.Launched) {
+	w.Header().Set("Location", "/stint/v1/tasks/"+string(l.Task.ID))
+	if l.Replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
 }
 
 func idempotencyKey(r *http.Request) (task.IdempotencyKey, error) {

@@ -35,6 +35,13 @@ func (a *api) endpoints() []endpoint {
 			add(http.MethodGet, s.path+"/pending-tasks", "getPendingTasks"+s.suffix, a.listPending)
 		}
 	}
+	for _, s := range sourceSpellings() {
+		add(http.MethodPost, s.path+"/load-accounts", "importAccounts"+s.suffix, a.loadAccounts)
+		add(http.MethodPost, s.path+"/load-entitlements", "importEntitlements"+s.suffix, a.loadEntitlements)
+	}
+	for _, s := range aggregationSpellings() {
+		add(http.MethodGet, s.path+"/status", "getAccountAggregationStatus"+s.suffix, a.aggregationStatus)
+	}
 	add(http.MethodGet, "/stint/v1/tasks", "listTasks", a.listTasks)
 	add(http.MethodPost, "/stint/v1/tasks", "launchTask", a.launchTask)
 	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", a.getTask)
@@ -69,6 +76,30 @@ func spellings() []spelling {
 		{"/v2024/task-status", "V2024", true},
 		{"/v2025/task-status", "V2025", true},
 		{"/v2026/task-status", "V2026", false},
+	}
+}
+
+// sourceSpellings are the paths under which the original has had a source.
+func sourceSpellings() []spelling {
+	return []spelling{
+		{"/sources/v1/{id}", "V1", false},
+		{"/beta/sources/{id}", "Beta", false},
+		{"/v3/sources/{id}", "V3", false},
+		{"/v2024/sources/{id}", "V2024", false},
+		{"/v2025/sources/{id}", "V2025", false},
+		{"/v2026/sources/{id}", "V2026", false},
+	}
+}
+
+// aggregationSpellings are the paths under which the original has had an account
+// aggregation.
+func aggregationSpellings() []spelling {
+	return []spelling{
+		{"/account-aggregations/v1/{id}", "V1", false},
+		{"/beta/account-aggregations/{id}", "Beta", false},
+		{"/v2024/account-aggregations/{id}", "V2024", false},
+		{"/v2025/account-aggregations/{id}", "V2025", false},
+		{"/v2026/account-aggregations/{id}", "V2026", false},
 	}
 }
 
@@ -141,6 +172,9 @@ func unknownPath(path string) error {
 		if rest, ok := strings.CutPrefix(path, never); ok && (rest == "" || rest[0] == '/') {
 			return task.Errorf(task.NotFound, "", "%s never existed; the path is /task-status/v1%s", never, rest)
 		}
+	}
+	if strings.HasSuffix(path, "/load-uncorrelated-accounts") {
+		return task.Errorf(task.NotFound, "", "uncorrelated accounts cannot be loaded yet: this version knows no identities; load-accounts and load-entitlements are there")
 	}
 	return task.Errorf(task.NotFound, "", "there is nothing at %q", path)
 }

@@ -50,9 +50,13 @@ type Options struct {
 	Tasks    Tasks
 	Sources  Sources
 	Accounts Accounts
-	Catalog  *task.Catalog
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Aggregations are those that Stint runs itself; MaxUpload bounds their files,
+	// in bytes.
+	Aggregations Aggregations
+	MaxUpload    int64
+	Catalog      *task.Catalog
+	Log          *slog.Logger
+	Now          func() time.Time
 	// Draining reports that the server is shutting down: what comes in new is
 	// answered with 503.
 	Draining func() bool
@@ -67,6 +71,10 @@ type api struct {
 	tasks    Tasks
 	sources  Sources
 	accounts Accounts
+
+	aggregations Aggregations
+	maxUpload    int64
+
 	catalog  *task.Catalog
 	table    *query.Table
 	log      *slog.Logger
@@ -87,7 +95,7 @@ const gzipTag = "-gzip"
 func New(o Options) (http.Handler, error) {
 	a := &api{
 		store: o.Store, tasks: o.Tasks, sources: o.Sources, accounts: o.Accounts, catalog: o.Catalog, table: query.Tasks(o.Catalog),
-		log: o.Log, now: o.Now, draining: o.Draining,
+		aggregations: o.Aggregations, maxUpload: o.MaxUpload, log: o.Log, now: o.Now, draining: o.Draining,
 		hostAllowed: o.HostAllowed, crossOrigin: http.NewCrossOriginProtection(),
 	}
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.SuffixETag(gzipTag), gzhttp.EnableZstd(false))

@@ -50,6 +50,9 @@ func extrasOf(row task.Row) taskExtras {
 	}
 	if row.State == task.Queued {
 		waiting := "waiting for its executor's first report"
+		if row.BuiltIn {
+			waiting = "waiting for a worker to be free"
+		}
 		e.Waiting = &waiting
 	}
 	return e

@@ -1,0 +1,219 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"stint/internal/account"
+	"stint/internal/audit"
+	"stint/internal/task"
+)
+
+// Aggregations are the operations on aggregations. Errors are *task.Error.
+type Aggregations interface {
+	// Receive stores and checks a file for a source; an error of in is returned
+	// wrapped. Nothing is left of what was refused or broke off.
+	Receive(ctx context.Context, sourceID task.ID, class account.Class, in io.Reader) (account.Upload, error)
+	// Discard forgets a file that is not used.
+	Discard(ctx context.Context, u account.Upload) error
+	Launch(ctx context.Context, l account.Launch, key task.IdempotencyKey, from audit.Origin) (task.Launched, error)
+	// Run is of kind NotFound where the task is no aggregation of Stint's own.
+	Run(ctx context.Context, id task.ID) (account.Run, error)
+}
+
+const (
+	// readTimeout is how long a client may send nothing in the middle of a file.
+	readTimeout = 30 * time.Second
+	// maxField bounds a field of a form that is no file; maxFields what all take,
+	// with the form's own lines.
+	maxField  = 1 << 20
+	maxFields = 4 << 20
+)
+
+// form is a launch as a form sends it: fields, and perhaps a file.
+type form struct {
+	fields map[string]string
+	upload account.Upload
+	sum    hash.Hash // of all that it holds
+}
+
+// formReader reads a form part by part: the file goes to storage as it comes.
+type formReader struct {
+	*api
+	w http.ResponseWriter
+	r *http.Request
+	// known are the fields that mean something; others are read over.
+	known []string
+	// receive takes the file, given the fields that came before it.
+	receive func(fields map[string]string, in io.Reader) (account.Upload, error)
+}
+
+// read reads the whole form. The file of a form that fails is forgotten.
+func (f *formReader) read() (_ *form, err error) {
+	got := &form{fields: map[string]string{}, sum: sha256.New()}
+	defer func() {
+		if err != nil && got.upload.ID != "" {
+			err = errors.Join(err, f.discard(got.upload))
+		}
+	}()
+	if f.r.ContentLength == 0 && f.r.Header.Get("Content-Type") == "" {
+		return got, nil
+	}
+	parts, err := f.parts()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		part, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			// The next request on this connection has its own time.
+			return got, http.NewResponseController(f.w).SetReadDeadline(time.Time{})
+		}
+		if err != nil {
+			return nil, f.broken(err)
+		}
+		if err := f.part(part, got); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// discard forgets an upload, whatever became of the request.
+func (a *api) discard(u account.Upload) error {
+	return a.aggregations.Discard(context.Background(), u)
+}
+
+// parts begins to read the body.
+func (f *formReader) parts() (*multipart.Reader, error) {
+	header := f.r.Header.Get("Content-Type")
+	media, params, err := mime.ParseMediaType(header)
+	if err != nil || media != "multipart/form-data" {
+		return nil, task.Errorf(task.UnsupportedMediaType, "Content-Type", "%q is not read here: multipart/form-data", task.Abbreviate(header))
+	}
+	if params["boundary"] == "" {
+		return nil, task.Errorf(task.Syntax, "Content-Type", "multipart/form-data has no boundary")
+	}
+	if coding := f.r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, task.Errorf(task.UnsupportedMediaType, "Content-Encoding", "%q is not read here: send the body as it is", coding)
+	}
+	body := http.MaxBytesReader(f.w, f.r.Body, f.maxUpload+maxFields)
+	return multipart.NewReader(&patientReader{body, http.NewResponseController(f.w), f.now}, params["boundary"]), nil
+}
+
+// part reads one part.
+func (f *formReader) part(part *multipart.Part, got *form) error {
+	name := part.FormName()
+	got.sum.Write([]byte(strconv.Quote(name)))
+	in := io.TeeReader(part, got.sum)
+	if name == "file" {
+		if got.upload.ID != "" {
+			return task.Errorf(task.Content, "file", "is given more than once")
+		}
+		limited := &limitedReader{in: in, left: f.maxUpload, limit: f.maxUpload}
+		upload, err := f.receive(got.fields, limited)
+		if err != nil {
+			return f.broken(err)
+		}
+		got.upload = upload
+		return nil
+	}
+	value, err := io.ReadAll(io.LimitReader(in, maxField+1))
+	if err != nil {
+		return f.broken(err)
+	}
+	if len(value) > maxField {
+		return task.Errorf(task.TooLarge, shortName(name), "is too large: at most %d bytes", maxField)
+	}
+	for _, known := range f.known {
+		if name != known {
+			continue
+		}
+		if _, again := got.fields[name]; again {
+			return task.Errorf(task.Content, name, "is given more than once")
+		}
+		got.fields[name] = string(value)
+	}
+	return nil
+}
+
+func shortName(name string) string { return task.Abbreviate(strings.ToValidUTF8(name, "?")) }
+
+// broken says why a body could not be read; an error that is typed stays.
+func (f *formReader) broken(err error) error {
+	if _, typed := errors.AsType[*task.Error](err); typed {
+		return err
+	}
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return task.Errorf(task.TooLarge, "body", "is too large: at most %d bytes", tooLarge.Limit)
+	}
+	if f.r.Context().Err() != nil {
+		return f.r.Context().Err()
+	}
+	return &task.Error{Kind: task.Syntax, Field: "body", Msg: "is not a form that arrived whole", Err: err}
+}
+
+// limitedReader ends with an error past the limit.
+type limitedReader struct {
+	in          io.Reader
+	left, limit int64
+}
+
+// Read implements io.Reader.
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.in.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, task.Errorf(task.TooLarge, "file", "is too large: at most %d bytes (--max-upload)", l.limit)
+	}
+	return n, err
+}
+
+// patientReader gives a client a while for each piece of a body, not for all of
+// it: files are large, and lines are slow.
+type patientReader struct {
+	in  io.Reader
+	ctl *http.ResponseController
+	now func() time.Time
+}
+
+// Read implements io.Reader.
+func (p *patientReader) Read(b []byte) (int, error) {
+	// Where the connection has no deadlines, it has no need of them.
+	_ = p.ctl.SetReadDeadline(p.now().Add(readTimeout))
+	_ = p.ctl.SetWriteDeadline(p.now().Add(readTimeout + writeTimeout))
+	return p.in.Read(b)
+}
+
+// truth reads a field that is true or false, in any case; absent or empty is
+// false.
+func (g *form) truth(name string) (bool, error) {
+	v := strings.TrimSpace(g.fields[name])
+	switch {
+	case task.EqualFoldASCII(v, "true"):
+		return true, nil
+	case v == "", task.EqualFoldASCII(v, "false"):
+		return false, nil
+	}
+	return false, task.Errorf(task.IllegalValue, name, "%q is not allowed: true or false", shortName(v))
+}
+
+// number reads a field that is a whole number; absent or empty is 0.
+func (g *form) number(name string) (int64, error) {
+	v := strings.TrimSpace(g.fields[name])
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 {
+		return 0, task.Errorf(task.IllegalValue, name, "%q is not allowed: a whole number, 0 or more", shortName(v))
+	}
+	return n, nil
+}
