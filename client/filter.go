@@ -23,6 +23,13 @@ func AnyOf(field string, values ...string) string {
 	return field + " in (" + strings.Join(quoted, ", ") + ")"
 }
 
+// StartsWith is a filter that holds where the field begins with the value.
+func StartsWith(field, value string) string { return field + " sw " + Quote(value) }
+
+// AttributeField is the field of accounts that is an attribute, for [AnyOf] and filters of your
+// own.
+func AttributeField(name string) string { return "attributes." + Quote(name) }
+
 // AllOf is a filter that holds where every given one does. Empty ones are left out.
 func AllOf(filters ...string) string {
 	var given []string

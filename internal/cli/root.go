@@ -92,6 +92,8 @@ func commands(s *session) []*cobra.Command {
 		newServeCommand(s),
 		newTaskCommand(s),
 		newSourceCommand(s),
+		newAccountCommand(s),
+		newEntitlementCommand(s),
 		newExecCommand(s),
 		newImportCommand(s),
 		newExportCommand(s),

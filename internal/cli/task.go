@@ -23,6 +23,7 @@ func newTaskCommand(s *session) *cobra.Command {
 	cmd.AddCommand(
 		newTaskListCommand(s, conn),
 		newTaskGetCommand(s, conn),
+		newTaskChangesCommand(s, conn),
 		newTaskWaitCommand(s, conn),
 		newTaskLaunchCommand(s, conn),
 		newTaskReportCommand(s, conn),
