@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -431,6 +432,27 @@ func TestSourcePatchesThatAreRefused(t *testing.T) {
 			t.Errorf("the source changed: %s, was %s", now.Body, created.Body)
 		}
 	})
+}
+
+func TestSourceIsModifiedWhenItChanges(t *testing.T) {
+	t.Parallel()
+	var clock atomic.Int64
+	clock.Store(1_800_000_000_000)
+	server := apptest.Start(t, apptest.Options{Now: func() time.Time { return time.UnixMilli(clock.Load()) }})
+	id, _ := createSource(t, server, leastSource)
+	const created, later = `"created":"2027-01-15T08:00:00.000Z"`, `"modified":"2027-01-15T08:00:05.000Z"`
+	for _, step := range []struct {
+		after int64
+		patch string
+		want  string
+	}{
+		{5000, `{"description":"d"}`, later},
+		{5000, `{"description":"d"}`, later},
+		{-20000, `{"description":"the clock went back"}`, later},
+	} {
+		clock.Add(step.after)
+		wantSubset(t, patchSource(t, server, id, mergePatch, step.patch), 200, "{"+created+","+step.want+"}")
+	}
 }
 
 func TestSourceTags(t *testing.T) {
