@@ -140,37 +140,50 @@ func (c *Client) once(ctx context.Context, r request, body []byte, out any) (htt
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout+r.wait)
 	defer cancel()
-	target := c.base + r.path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
-	}
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, reader)
+	req, err := c.newRequest(ctx, r, reader)
+	if err != nil {
+		return nil, err
+	}
+	return c.exchange(req, r.method+" "+r.path, out)
+}
+
+func (c *Client) newRequest(ctx context.Context, r request, body io.Reader) (*http.Request, error) {
+	target := c.base + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
 	}
 	c.setHeader(req, r, body != nil)
+	return req, nil
+}
+
+// exchange sends a request, named op in errors, and decodes the answer into out.
+func (c *Client) exchange(req *http.Request, op string, out any) (http.Header, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &networkError{url: c.base, op: r.method + " " + r.path, err: err}
+		return nil, &networkError{url: c.base, op: op, err: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, readError(resp, r.method+" "+r.path, c.now())
+		return nil, readError(resp, op, c.now())
 	}
 	text, err := readBounded(resp.Body, maxAnswer)
 	if err != nil {
 		if errors.Is(err, errTooLong) {
-			return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+			return nil, fmt.Errorf("%s: %w", op, err)
 		}
-		return nil, &networkError{url: c.base, op: r.method + " " + r.path, err: err}
+		return nil, &networkError{url: c.base, op: op, err: err}
 	}
 	if out != nil {
 		if err := json.Unmarshal(text, out); err != nil {
-			return nil, fmt.Errorf("%s %s: the answer of %s is not what a Stint server sends: %w", r.method, r.path, c.base, err)
+			return nil, fmt.Errorf("%s: the answer of %s is not what a Stint server sends: %w", op, c.base, err)
 		}
 	}
 	return resp.Header, nil

@@ -11,6 +11,12 @@ import (
 // NewIdempotencyKey makes a key that no other launch has.
 func NewIdempotencyKey() string { return rand.Text() }
 
+// Who runs a task, as [LaunchRequest.Executor] says it.
+const (
+	ExecutorBuiltIn  = "builtin"
+	ExecutorExternal = "external"
+)
+
 // LaunchRequest describes a task to launch. It can be stored as JSON and launched later.
 type LaunchRequest struct {
 	// Type is a kind (IDENTITY_REFRESH) or a definition's display name; required.
@@ -23,6 +29,10 @@ type LaunchRequest struct {
 	Target      *Target        `json:"target,omitempty"`
 	Arguments   map[string]any `json:"arguments,omitempty"`
 	Attributes  map[string]any `json:"attributes,omitempty"`
+	// Executor says who runs the task: [ExecutorBuiltIn] the server itself, [ExecutorExternal]
+	// whoever reports to it. Empty: the server runs what aggregates one of its sources, and
+	// others the rest.
+	Executor string `json:"executor,omitempty"`
 	// HeartbeatLimitSeconds is how long the task may be silent before it is taken for lost;
 	// zero means the server's default of 60.
 	HeartbeatLimitSeconds int `json:"heartbeatLimitSeconds,omitempty"`
@@ -40,7 +50,7 @@ func (l *LaunchRequest) UnmarshalJSON(text []byte) error {
 // Launched is a launched task and what reporting to it takes.
 type Launched struct {
 	Task
-	// ReportToken authorises reports to this task.
+	// ReportToken authorises reports to this task; empty where the server runs it.
 	ReportToken string
 	// Replayed says that the key had launched this task before.
 	Replayed bool

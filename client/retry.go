@@ -13,6 +13,14 @@ import (
 // retry calls once until it succeeds, fails for good, or the client's patience is over. The
 // error is always the last one that once gave.
 func (c *Client) retry(ctx context.Context, repeatable bool, once func() (http.Header, error)) (http.Header, error) {
+	return c.retryWhile(ctx, c.retryFor, func(err error) bool { return mayRetry(err, repeatable) }, once)
+}
+
+// retryWhile calls once until it succeeds, or may refuses its error. All tries together begin
+// within a time, 0 for no bound.
+func (c *Client) retryWhile(
+	ctx context.Context, within time.Duration, may func(error) bool, once func() (http.Header, error),
+) (http.Header, error) {
 	if c.retryFor < 0 {
 		return once()
 	}
@@ -26,15 +34,18 @@ func (c *Client) retry(ctx context.Context, repeatable bool, once func() (http.H
 		switch {
 		case last == nil:
 			return header, nil
-		case ctx.Err() != nil || !mayRetry(last, repeatable):
+		case ctx.Err() != nil || !may(last):
 			return nil, backoff.Permanent(last)
 		}
 		var answer *Error
 		if errors.As(last, &answer) && answer.RetryAfter > 0 {
+			if answer.RetryAfter > c.retryFor {
+				return nil, backoff.Permanent(last)
+			}
 			return nil, &backoff.RetryAfterError{Duration: answer.RetryAfter}
 		}
 		return nil, last
-	}, backoff.WithBackOff(pace), backoff.WithMaxElapsedTime(c.retryFor))
+	}, backoff.WithBackOff(pace), backoff.WithMaxElapsedTime(within))
 	if err != nil && last != nil {
 		err = last
 	}
