@@ -65,3 +65,13 @@ func TestFilterExpressions(t *testing.T) {
 		}
 	}
 }
+
+func TestFiltersOfAccounts(t *testing.T) {
+	t.Parallel()
+	if got, want := StartsWith("name", `a"b`), `name sw "a\"b"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := AnyOf(AttributeField(`Cost "Center"`), "1", "2"), `attributes."Cost \"Center\"" in ("1", "2")`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -38,25 +38,25 @@ func column(out string, n int) string {
 func TestAccountsByCommands(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, withAccounts(t))
-	for want, args := range map[string]string{
-		"U4 u1 u2 cn=ann":  "",
-		"U4 u1 u2":         "--source hr",
-		"cn=ann":           "--source " + strings.ToUpper(string(apptest.Directory)),
-		"U4 u1 u2 cn=ann ": "--source HR --source Directory",
-		"u1 cn=ann":        "--name ANN",
-		"u2 u1":            "--native-identity U2 --native-identity u1 --sort -name",
-		"u1":               "--attribute groups=users --attribute groups=Admins",
-		"u2":               "--last-change updated",
-		"U4 u2":            "--last-task " + string(apptest.SecondRun),
-		"u1 ":              "--limit 1 --source HR --filter attributes.dept|eq|sales",
+	for _, test := range []struct{ args, want string }{
+		{"", "U4 u1 u2 cn=ann"},
+		{"--source hr", "U4 u1 u2"},
+		{"--source " + strings.ToUpper(string(apptest.Directory)), "cn=ann"},
+		{"--source HR --source Directory", "U4 u1 u2 cn=ann"},
+		{"--name ANN", "u1 cn=ann"},
+		{"--native-identity U2 --native-identity u1 --sort -name", "u2 u1"},
+		{"--attribute groups=users --attribute groups=Admins", "u1"},
+		{"--last-change updated", "u2"},
+		{"--last-task " + string(apptest.SecondRun), "U4 u2"},
+		{"--limit 1 --source HR --filter attributes.dept|eq|sales", "u1"},
 	} {
-		args := append([]string{"account", "list"}, strings.Fields(args)...)
+		args := append([]string{"account", "list"}, strings.Fields(test.args)...)
 		for i := range args {
 			args[i] = strings.ReplaceAll(args[i], "|", " ")
 		}
 		out, _ := e.run(0, args...)
-		if got := column(out, 2); got != strings.TrimSpace(want) {
-			t.Errorf("%v: got %q, want %q", args, got, want)
+		if got := column(out, 2); got != test.want {
+			t.Errorf("%v: got %q, want %q", args, got, test.want)
 		}
 		if strings.Contains(strings.Join(args, " "), "--limit") {
 			continue

@@ -126,14 +126,16 @@ func (a *api) listEntitlements(w http.ResponseWriter, r *http.Request) error {
 
 func (a *api) writeRecords(w http.ResponseWriter, r *http.Request, class account.Class, page query.Page, records []account.Stored, total int64) error {
 	list := filling[account.Stored]{
-		held:   func(s *account.Stored) *[]byte { return &s.Body },
-		fill:   func(rest []account.Stored) (int, error) { return a.accounts.FillRecords(r.Context(), class, rest) },
+		held: func(s *account.Stored) *[]byte { return &s.Body },
+		fill: func(ctx context.Context, rest []account.Stored) (int, error) {
+			return a.accounts.FillRecords(ctx, class, rest)
+		},
 		render: marshalAccount,
 	}
 	if class == account.Entitlements {
 		list.render = marshalEntitlement
 	}
-	return a.writeList(w, r, page, total, func() error { return list.write(w, records) })
+	return a.writeList(w, r, page, total, func(ctx context.Context) error { return list.write(ctx, w, records) })
 }
 
 func (a *api) getAccount(w http.ResponseWriter, r *http.Request) error {
@@ -199,5 +201,5 @@ func (a *api) listTaskChanges(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	list := filling[account.Changed]{render: marshalChange}
-	return a.writeList(w, r, page, total, func() error { return list.write(w, changes) })
+	return a.writeList(w, r, page, total, func(ctx context.Context) error { return list.write(ctx, w, changes) })
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,12 +12,12 @@ import (
 )
 
 // writeList answers with a JSON array, which write writes.
-func (a *api) writeList(w http.ResponseWriter, r *http.Request, page query.Page, total int64, write func() error) error {
+func (a *api) writeList(w http.ResponseWriter, r *http.Request, page query.Page, total int64, write func(context.Context) error) error {
 	if page.Count {
 		w.Header().Set("X-Total-Count", strconv.FormatInt(total, 10))
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := write(); err != nil {
+	if err := write(r.Context()); err != nil {
 		a.log.ErrorContext(r.Context(), "list broken off", slog.String("request_id", requestID(r.Context())), slog.Any("error", err))
 		// The answer has begun: only a broken connection says that it is not whole.
 		panic(http.ErrAbortHandler)
@@ -32,18 +33,18 @@ type filling[T any] struct {
 	// row that is gone since the page was read.
 	held func(*T) *[]byte
 	// fill reads the first of the rows and returns how many it has looked at.
-	fill   func([]T) (int, error)
+	fill   func(context.Context, []T) (int, error)
 	render func(*T) ([]byte, error)
 }
 
 // write writes a JSON array. A client that has gone is no error.
-func (f filling[T]) write(w io.Writer, rows []T) error {
+func (f filling[T]) write(ctx context.Context, w io.Writer, rows []T) error {
 	isEmpty := func(row T) bool { return f.held != nil && *f.held(&row) == nil }
 	filled := slices.IndexFunc(rows, isEmpty)
 	separator := "["
 	for i := range rows {
 		if i == filled {
-			n, err := f.fill(rows[i:])
+			n, err := f.fill(ctx, rows[i:])
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 
 	"stint/internal/query"
@@ -45,10 +46,10 @@ func (a *api) writePage(w http.ResponseWriter, r *http.Request, page query.Page,
 	}
 	list := filling[task.Row]{
 		held:   func(row *task.Row) *[]byte { return &row.Wire },
-		fill:   func(rest []task.Row) (int, error) { return a.store.Fill(r.Context(), rest) },
+		fill:   a.store.Fill,
 		render: func(row *task.Row) ([]byte, error) { return render(*row) },
 	}
-	return a.writeList(w, r, page, total, func() error { return list.write(w, rows) })
+	return a.writeList(w, r, page, total, func(ctx context.Context) error { return list.write(ctx, w, rows) })
 }
 
 // visible reads the task that the path names.

@@ -231,3 +231,44 @@ func TestAttributeNames(t *testing.T) {
 		}
 	}
 }
+
+// TestLongRecordFilters asks what is longest of its kind.
+func TestLongRecordFilters(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t)
+	someRecords(t, s, 1, 20, account.Accounts, true)
+	fill := func(connective string, term func(n int) string) string {
+		var terms []string
+		for n, size := 0, 0; size < query.MaxFilterBytes-2500; n++ {
+			terms = append(terms, term(n))
+			size += len(terms[n]) + len(connective)
+		}
+		return strings.Join(terms, connective)
+	}
+	numbered := func(format string) func(int) string {
+		return func(n int) string { return fmt.Sprintf(format, n) }
+	}
+	few := make([]string, 15)
+	for i := range few {
+		few[i] = fmt.Sprintf("name sw n%d", i)
+	}
+	for name, test := range map[string]struct {
+		filter string
+		want   int64
+	}{
+		"prefixes":                {fill(" or ", numbered("name sw n%d")), 0},
+		"attributes":              {"name sw n and (" + fill(" or ", numbered("attributes.a%d eq b")) + ")", 0},
+		"several of an attribute": {fill(" and ", numbered("not attributes.a%d eq b")), 20},
+		"lists": {fill(" or ", func(n int) string {
+			return "nativeIdentity in (u0001" + strings.Repeat(fmt.Sprintf(",%d", n), 400) + ")"
+		}), 1},
+		"branches times prefixes": {"(" + strings.Join(few, " or ") + ") and (" + fill(" or ", numbered("nativeIdentity sw u%d")) + ")", 0},
+	} {
+		for _, sorters := range []string{"", "name"} {
+			found, total, err := s.ListAccounts(t.Context(), recordPage(t, account.Accounts, test.filter, sorters, "&count=true"))
+			if err != nil || total != test.want || int64(len(found)) != test.want {
+				t.Errorf("%s: %d of %d, want %d, %v", name, len(found), total, test.want, err)
+			}
+		}
+	}
+}

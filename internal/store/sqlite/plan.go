@@ -75,7 +75,7 @@ func (p *planner) plan(filter query.Expr) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	if found == nil || !found.exact && tooLong(filter, len(found.branches)) {
+	if found == nil || !found.exact && tooLong(compile(filter), len(found.branches)) {
 		return everything, nil
 	}
 	return *found, nil
@@ -83,9 +83,8 @@ func (p *planner) plan(filter query.Expr) (plan, error) {
 
 // tooLong reports whether a filter, applied to each of the branches, would be
 // more than SQLite takes as one statement (a million bytes, 32,766 parameters).
-func tooLong(filter query.Expr, branches int) bool {
+func tooLong(c clause, branches int) bool {
 	const maxBytes, maxParameters = 400_000, 16_000
-	c := compile(filter)
 	return branches > 1 && (len(c.sql)*branches > maxBytes || len(c.args)*branches > maxParameters)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -289,7 +290,7 @@ func testManyRecords(t trial) {
 	for i, n := range []int{12_000, 300} {
 		var changes []account.Recorded
 		for j := range n {
-			r := createdRecord((i+1)*100_000+j*7919%n, fmt.Sprintf("User%05d", j), fmt.Sprintf("name %d", j%40), `{"dept":"d`+fmt.Sprint(j%3)+`"}`)
+			r := createdRecord((i+1)*100_000+j*7919%n, fmt.Sprintf("User%05d", j), fmt.Sprintf("name %d", j%40), `{"dept":"d`+strconv.Itoa(j%3)+`"}`)
 			changes = append(changes, r)
 			all = append(all, account.Stored{
 				Record: r.Record, ID: r.ID, SourceID: sources[i].ID, SourceName: sources[i].Name, LastChange: account.Created, LastTaskID: idOf(10 + i),
@@ -325,7 +326,7 @@ func testLargeRecords(t trial) {
 	src := createSource(t, s, sourceOf(1))
 	var changes []account.Recorded
 	for i := range 6 {
-		body := `{"a":"` + strings.Repeat(fmt.Sprint(i), 400<<10) + `"}`
+		body := `{"a":"` + strings.Repeat(strconv.Itoa(i), 400<<10) + `"}`
 		changes = append(changes, createdRecord(100+i, fmt.Sprintf("u%d", i), "n", body))
 	}
 	aggregate(t, s, 10, account.Accounts, src, changes)
