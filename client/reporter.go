@@ -112,6 +112,8 @@ func NewReporter(ctx context.Context, c *Client, opts ReporterOptions) (*Reporte
 	}
 	if opts.Launch != nil {
 		launch := *opts.Launch
+		// Whoever reports runs it, even where the server could.
+		launch.Executor = ExecutorExternal
 		if launch.IdempotencyKey == "" {
 			launch.IdempotencyKey = NewIdempotencyKey()
 		}

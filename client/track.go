@@ -14,6 +14,7 @@ const completeTimeout = 30 * time.Second
 // error's text as a message. The context that work gets is cancelled when the task is
 // cancelled or cleared. Track returns work's error, or the one of launching or completing.
 func (c *Client) Track(ctx context.Context, launch LaunchRequest, work func(context.Context, *Reporter) error) error {
+	launch.Executor = ExecutorExternal
 	launched, err := c.Launch(ctx, launch)
 	if err != nil {
 		return fmt.Errorf("launching: %w", err)

@@ -28,6 +28,7 @@ func newSourceCommand(s *session) *cobra.Command {
 		newSourceGetCommand(s, conn),
 		newSourceCreateCommand(s, conn),
 		newSourcePatchCommand(s, conn),
+		newSourceAggregateCommand(s, conn),
 		newSourceDeleteCommand(s, conn),
 	)
 	return cmd

@@ -14,7 +14,7 @@ type launchFlags struct {
 	targetID, targetName, targetType                  string
 	arguments, attributes                             []string
 	heartbeatLimit                                    time.Duration
-	key                                               string
+	key, executor                                     string
 }
 
 func (f *launchFlags) add(s *session, cmd *cobra.Command, conn *connection) {
@@ -38,7 +38,7 @@ func (f *launchFlags) add(s *session, cmd *cobra.Command, conn *connection) {
 func (f *launchFlags) request() (client.LaunchRequest, error) {
 	launch := client.LaunchRequest{
 		Type: f.kind, UniqueName: f.name, Description: f.description, ParentName: f.parent,
-		Launcher: f.launcher, SourceID: f.source, IdempotencyKey: f.key,
+		Launcher: f.launcher, SourceID: f.source, IdempotencyKey: f.key, Executor: f.executor,
 	}
 	if f.kind == "" {
 		return launch, usagef("--type is required, such as --type IDENTITY_REFRESH")
@@ -100,6 +100,8 @@ func newTaskLaunchCommand(s *session, conn *connection) *cobra.Command {
 	}
 	f.add(s, cmd, conn)
 	cmd.Flags().StringVar(&f.key, "idempotency-key", "", "launching again with the same key is harmless")
+	cmd.Flags().StringVar(&f.executor, "executor", "", "who runs it: builtin (the server) or external (who reports); default: the server, where it can")
+	_ = cmd.RegisterFlagCompletionFunc("executor", fixed(client.ExecutorBuiltIn, client.ExecutorExternal))
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it ends; the exit status is then that of stint task wait")
 	output = addOutputFlag(cmd, "text", "text", "json")
 	return cmd

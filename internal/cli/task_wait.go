@@ -123,12 +123,17 @@ func (p *progressLine) task(t *client.Task) {
 		p.note(fmt.Sprintf("%s %s", t.ID, statusText(t)))
 		return
 	}
-	full := barWidth * min(max(t.PercentComplete, 0), 100) / 100
-	line := "[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "] " + statusText(t)
+	line := bar(t.PercentComplete) + " " + statusText(t)
 	if d, ok := p.s.taskDuration(t); ok {
 		line += "  " + shortDuration(d)
 	}
 	p.draw(line)
+}
+
+// bar draws how far something is.
+func bar(percent int) string {
+	full := barWidth * min(max(percent, 0), 100) / 100
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "]"
 }
 
 // note prints a line unless it was the last one too.
