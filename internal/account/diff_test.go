@@ -25,6 +25,7 @@ func TestDiffAttributes(t *testing.T) {
 		"name came":                   {before: record("k", `{}`), after: record("n", `{"full":"n"}`), want: []string{"full"}},
 		"name beside other changes":   {before: record("n", `{"a":"1"}`), after: record("m", `{"a":"2"}`), want: []string{"a", "name"}},
 		"name beside a column so":     {before: record("n", `{"name":"1"}`), after: record("m", `{"name":"2"}`), want: []string{"name"}},
+		"name that was of no column":  {before: record("n", `{"a":"1"}`), after: record("m", `{"a":"m"}`), want: []string{"a", "name"}},
 		"columns of an entitlement":   {before: record("n", `{"description":"1","attributes":{"x":"1","y":"1"}}`), after: record("n", `{"attributes":{"x":"1","y":"2"}}`), want: []string{"description", "y"}},
 		"what cannot be read is none": {before: record("n", `{`), after: record("n", `{"a":"1"}`), want: []string{"a"}},
 	} {

@@ -144,3 +144,21 @@ func checkSummary(t *testing.T, path string, s Settings, want Summary) {
 		t.Fatal(diff)
 	}
 }
+
+// TestShortEntitlement: a row too short to have the id is not that of the
+// entitlement whose id is this name.
+func TestShortEntitlement(t *testing.T) {
+	t.Parallel()
+	r, err := Open(strings.NewReader("name,id,x\na\na,\na,1\n"), Settings{Class: account.Entitlements})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, row := range drain(r).Rows {
+		keys = append(keys, row.Record.Key)
+	}
+	want := []string{"", account.EntitlementKey("group", "a"), account.EntitlementKey("group", "1")}
+	if diff := cmp.Diff(want, keys); diff != "" {
+		t.Fatal(diff)
+	}
+}

@@ -252,20 +252,27 @@ func (e *endless) Read(p []byte) (int, error) {
 // counting what was freed meanwhile.
 func TestMemory(t *testing.T) { //nolint:paralleltest // it measures what the process allocates
 	const size = 200 << 20
-	for name, c := range map[string]struct{ head, text string }{
-		"cell":       {"id,name,groups\n1,", "aaaaaaaaaaaaaaaa"},
-		"open quote": {"id,name,groups\n1,\"", "aaaa,aaaaaa,aa\n,"},
-		"quotes":     {"id,name,groups\n1,\"", strings.Repeat("\"", 4096)},
-		"header":     {"id,", "aaaaaaaaaaaaaaaa"},
-		"delimiters": {"id,name,groups\n", ",,,,,,,,,,,,,,,,"},
+	for name, c := range map[string]struct{ head, text, want string }{
+		"cell":         {"id,name,groups\n1,", "aaaaaaaaaaaaaaaa", "longer than"},
+		"open quote":   {"id,name,groups\n1,\"", "aaaa,aaaaaa,aa\n,", "longer than"},
+		"quotes":       {"id,name,groups\n1,\"", strings.Repeat("\"", 4096), "longer than"},
+		"header":       {"id,", "aaaaaaaaaaaaaaaa", "longer than"},
+		"delimiters":   {"id,name,groups\n", ",,,,,,,,,,,,,,,,", "more than 65536 cells"},
+		"quoted cells": {"id,name,groups\n", `"",`, "more than 65536 cells"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			in := io.MultiReader(strings.NewReader(c.head), &endless{text: c.text, left: size})
-			_, err := Check(in, settings(account.Accounts))
+			rest := &endless{text: c.text, left: size}
+			_, err := Check(io.MultiReader(strings.NewReader(c.head), rest), settings(account.Accounts))
 			runtime.ReadMemStats(&after)
 			typed(t, err)
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%q does not say %q", err, c.want)
+			}
+			if got := size - rest.left; got > maxRecord+3*bufferSize {
+				t.Errorf("%d bytes were read", got)
+			}
 			if got := after.TotalAlloc - before.TotalAlloc; got > 24<<20 {
 				t.Fatalf("%d bytes were allocated in all", got)
 			}
@@ -281,12 +288,14 @@ func TestManyCells(t *testing.T) {
 		cells := 1 + strings.Count(cell, `",x`)
 		for more := range 2 {
 			row := "\n1,a,b" + strings.Repeat(","+cell, (maxCells-3)/cells) + strings.Repeat(",", (maxCells-3)%cells+more)
-			_, err := Check(strings.NewReader("id,name,groups\n"+row), settings(account.Accounts))
-			if more == 0 && err != nil {
-				t.Errorf("%q: %v", cell, err)
-			}
-			if more > 0 {
-				typed(t, err)
+			for _, end := range []string{"", "\n2,a,b\n"} {
+				_, err := Check(strings.NewReader("id,name,groups\n"+row+end), settings(account.Accounts))
+				if more == 0 && err != nil {
+					t.Errorf("%q: %v", cell, err)
+				}
+				if more > 0 {
+					typed(t, err)
+				}
 			}
 		}
 	}
