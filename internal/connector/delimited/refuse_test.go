@@ -284,10 +284,9 @@ func TestMemory(t *testing.T) { //nolint:paralleltest // it measures what the pr
 func TestManyCells(t *testing.T) {
 	t.Parallel()
 	const quoted = `"a,b"`
-	for _, cell := range []string{"", quoted, `"",x`, `"a"",""b"`} {
-		cells := 1 + strings.Count(cell, `",x`)
+	for _, cell := range []string{"", quoted, `"a"",""b"`} {
 		for more := range 2 {
-			row := "\n1,a,b" + strings.Repeat(","+cell, (maxCells-3)/cells) + strings.Repeat(",", (maxCells-3)%cells+more)
+			row := "\n1,a,b" + strings.Repeat(","+cell, maxCells-3) + strings.Repeat(",", more)
 			for _, end := range []string{"", "\n2,a,b\n"} {
 				_, err := Check(strings.NewReader("id,name,groups\n"+row+end), settings(account.Accounts))
 				if more == 0 && err != nil {
