@@ -6,6 +6,21 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"stint/internal/account"
+)
+
+const (
+	// There are as many uploads as arrive or are being read: few.
+	abandonedSQL = " FROM uploads WHERE task_id IS NULL AND touched < ?"
+
+	garbageSQL      = "SELECT sort, ref FROM garbage LIMIT 1"
+	sweepStagedSQL  = "DELETE FROM staged WHERE task_id = ?1 AND key IN (SELECT key FROM staged WHERE task_id = ?1 LIMIT ?2)"
+	sweepChangesSQL = `DELETE FROM changes WHERE task_id = ?1 AND (change, key) IN
+		(SELECT change, key FROM changes WHERE task_id = ?1 LIMIT ?2)`
+	sweepUploadSQL = `DELETE FROM upload_chunks WHERE upload = ?1 AND start IN
+		(SELECT start FROM upload_chunks WHERE upload = ?1 LIMIT ?2)`
+	sweepRecordsSQL = "DELETE FROM @records WHERE seq IN (SELECT seq FROM @records WHERE source = ? LIMIT ?)"
 )
 
 // discard marks what nothing needs any more, to be deleted a little at a time.
@@ -25,14 +40,12 @@ func sourceRef(seq int64) []byte {
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (more bool, err error) {
 	err = s.do(ctx, "sweep", func(t *txn) error {
 		more = false
-		err := t.exec(`INSERT OR IGNORE INTO garbage (sort, ref)
-			SELECT 'upload', id FROM uploads WHERE task_id IS NULL AND touched < ?`, before.UnixMilli())
-		if err != nil {
+		if err := t.abandonUploads(before); err != nil {
 			return err
 		}
 		var sort string
 		var ref []byte
-		err = t.queryRow("SELECT sort, ref FROM garbage LIMIT 1").Scan(&sort, &ref)
+		err := t.queryRow(garbageSQL).Scan(&sort, &ref)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -49,23 +62,31 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (more bo
 	return more, err
 }
 
+// abandonUploads drops the uploads that no task took and that nothing was added
+// to since before.
+func (t *txn) abandonUploads(before time.Time) error {
+	if err := t.exec("INSERT OR IGNORE INTO garbage (sort, ref) SELECT 'upload', id"+abandonedSQL, before.UnixMilli()); err != nil {
+		return err
+	}
+	return t.exec("DELETE"+abandonedSQL, before.UnixMilli())
+}
+
 // sweep deletes some of one piece of garbage and returns how many rows.
 func (t *txn) sweep(sort string, ref []byte, limit int) (int64, error) {
 	switch sort {
 	case "staged":
-		return t.deleteSome("DELETE FROM staged WHERE task_id = ?1 AND key IN (SELECT key FROM staged WHERE task_id = ?1 LIMIT ?2)", ref, limit)
+		return t.deleteSome(sweepStagedSQL, ref, limit)
 	case "changes":
-		return t.deleteSome(`DELETE FROM changes WHERE task_id = ?1 AND (change, key) IN
-			(SELECT change, key FROM changes WHERE task_id = ?1 LIMIT ?2)`, ref, limit)
+		return t.deleteSome(sweepChangesSQL, ref, limit)
 	case "upload":
 		return t.wipeUpload(ref, limit)
 	default:
 		seq := int64(binary.BigEndian.Uint64(ref)) //nolint:gosec // as sourceRef wrote it
-		n, err := t.deleteSome("DELETE FROM accounts WHERE seq IN (SELECT seq FROM accounts WHERE source = ? LIMIT ?)", seq, limit)
+		n, err := t.deleteSome(ofClass(sweepRecordsSQL, account.Accounts), seq, limit)
 		if err != nil || n > 0 {
 			return n, err
 		}
-		return t.deleteSome("DELETE FROM entitlements WHERE seq IN (SELECT seq FROM entitlements WHERE source = ? LIMIT ?)", seq, limit)
+		return t.deleteSome(ofClass(sweepRecordsSQL, account.Entitlements), seq, limit)
 	}
 }
 
@@ -75,11 +96,7 @@ func (t *txn) wipeUpload(id []byte, limit int) (int64, error) {
 	if err := t.exec("PRAGMA secure_delete = 1"); err != nil {
 		return 0, err
 	}
-	n, err := t.deleteSome(`DELETE FROM upload_chunks WHERE upload = ?1 AND start IN
-		(SELECT start FROM upload_chunks WHERE upload = ?1 LIMIT ?2)`, id, max(1, limit/100))
-	if err == nil && n == 0 {
-		err = t.exec("DELETE FROM uploads WHERE id = ?", id)
-	}
+	n, err := t.deleteSome(sweepUploadSQL, id, max(1, limit/100))
 	return n, errors.Join(err, t.exec("PRAGMA secure_delete = 0"))
 }
 

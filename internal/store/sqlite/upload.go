@@ -36,7 +36,7 @@ func (s *Store) AppendUpload(ctx context.Context, id task.ID, start int64, data 
 		var one int
 		err := t.queryRow("UPDATE uploads SET touched = ? WHERE id = ? RETURNING 1", now.UnixMilli(), blob(id)).Scan(&one)
 		if errors.Is(err, sql.ErrNoRows) {
-			return task.Errorf(task.NotFound, "", "the upload was dropped")
+			return noUpload()
 		}
 		if err != nil {
 			return err
@@ -45,28 +45,55 @@ func (s *Store) AppendUpload(ctx context.Context, id task.ID, start int64, data 
 	})
 }
 
-// DropUpload forgets an upload that no task has.
+// DropUpload forgets an upload, unless a task has it: from now on nobody adds to
+// it or reads it. One that is not there is none to forget.
 func (s *Store) DropUpload(ctx context.Context, id task.ID) error {
 	return s.do(ctx, "drop upload", func(t *txn) error { return t.dropUpload(id) })
 }
 
 func (t *txn) dropUpload(id task.ID) error {
-	if id == "" {
+	var one int
+	err := t.queryRow("DELETE FROM uploads WHERE id = ? AND task_id IS NULL RETURNING 1", blob(id)).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	return t.discard("upload", blob(id))
 }
 
+// takeUpload gives an upload to a task.
+func (t *txn) takeUpload(id, to task.ID) error {
+	var one int
+	err := t.queryRow("UPDATE uploads SET task_id = ? WHERE id = ? AND task_id IS NULL RETURNING 1", blob(to), blob(id)).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return noUpload()
+	}
+	return err
+}
+
+func noUpload() error { return task.Errorf(task.NotFound, "", "the upload was dropped") }
+
+// readUploadSQL finds the last chunk that begins at an offset or before. Chunks
+// go one by one: those of an upload that was dropped are not read, or a part of
+// a file would be taken for the whole.
+const readUploadSQL = `SELECT coalesce(c.start, 0), c.data FROM uploads u LEFT JOIN upload_chunks c ON c.upload = u.id
+	AND c.start = (SELECT max(start) FROM upload_chunks WHERE upload = ?1 AND start <= ?2) WHERE u.id = ?1`
+
 // ReadUpload returns the bytes of an upload from an offset on, up to the end of
-// a chunk. The error is io.EOF at the end.
+// a chunk. The error is io.EOF at the end, of kind NotFound where the upload was
+// dropped.
 func (s *Store) ReadUpload(ctx context.Context, id task.ID, offset int64) ([]byte, error) {
 	var data []byte
 	err := s.readOne(ctx, "read upload", func(r reading) error {
 		var start int64
 		var chunk []byte
-		err := r.queryRow("SELECT start, data FROM upload_chunks WHERE upload = ? AND start <= ? ORDER BY start DESC LIMIT 1",
-			blob(id), offset).Scan(&start, &chunk)
-		if err != nil {
+		err := r.queryRow(readUploadSQL, blob(id), offset).Scan(&start, &chunk)
+		if errors.Is(err, sql.ErrNoRows) {
+			return noUpload()
+		}
+		if err != nil || chunk == nil {
 			return err
 		}
 		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*maxChunk))
@@ -80,7 +107,7 @@ func (s *Store) ReadUpload(ctx context.Context, id task.ID, offset int64) ([]byt
 		data = data[min(offset-start, int64(len(data))):]
 		return nil
 	})
-	if err == nil && len(data) == 0 || errors.Is(err, sql.ErrNoRows) {
+	if err == nil && len(data) == 0 {
 		return nil, io.EOF
 	}
 	return data, err
