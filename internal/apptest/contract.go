@@ -260,6 +260,12 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeList(text)
 	case strings.HasPrefix(operationID, "getTaskStatus"), strings.HasPrefix(operationID, "updateTaskStatus"):
 		return DecodeTaskStatus(text)
+	case strings.HasPrefix(operationID, "importAccounts"):
+		return DecodeAccountsLoading(text)
+	case strings.HasPrefix(operationID, "importEntitlements"):
+		return DecodeLegacyTask(text)
+	case strings.HasPrefix(operationID, "getAccountAggregationStatus"):
+		return DecodeAggregationStatus(text)
 	}
 	switch operationID {
 	case "launchTask":

@@ -128,7 +128,8 @@ func aStintTask(form Form) check {
 	case WithHistory:
 		members["history"] = member{check: inAll(anArray(anEvent), inOrderOfTime)}
 	case Launched:
-		members["reportToken"] = member{check: someText}
+		members["reportToken"] = member{check: someText, optional: true}
+		return inAll(anObject(members), completionAgrees, modifiedFollowsCreated, stateAgrees, tokenAgrees)
 	}
 	return inAll(anObject(members), completionAgrees, modifiedFollowsCreated, stateAgrees)
 }
@@ -215,7 +216,7 @@ func anEvent(path string, v any) error {
 	return anObject(map[string]member{
 		"at": {check: aDateTime},
 		"event": {check: oneOf("launched", "imported", "replaced", "started", "cancelRequested", "stopTold",
-			"completed", "cleared", "cancelled", "lost", "expired", "refused")},
+			"completed", "cleared", "cancelled", "lost", "expired", "refused", "interrupted", "noted")},
 		"attempt": {check: aWhole(1, math.MaxInt64)},
 		"actor":   {check: aString},
 		"text":    {check: aString},
@@ -339,6 +340,19 @@ func stateAgrees(path string, v any) error {
 		errs = append(errs, fmt.Errorf("%s/waiting is set but %s/state is %s", path, path, show(object["state"])))
 	}
 	return errors.Join(errs...)
+}
+
+// tokenAgrees checks that who is to report can: a task that Stint runs itself has
+// no token.
+func tokenAgrees(path string, v any) error {
+	object, _ := v.(map[string]any)
+	switch _, there := object["reportToken"]; {
+	case there && object["type"] == "QUARTZ":
+		return fmt.Errorf("%s/reportToken does not belong to a task that Stint runs itself", path)
+	case !there && object["type"] != "QUARTZ":
+		return fmt.Errorf("%s/reportToken is missing", path)
+	}
+	return nil
 }
 
 func noIDTwice(path string, v any) error {

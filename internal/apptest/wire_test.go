@@ -209,6 +209,7 @@ func TestDecodersCatchBreachesOfOtherBodies(t *testing.T) {
 		{breach{"history in a list", `{`, `{`, "/history does not belong"}, full, asTask(apptest.Plain)},
 		{breach{"token of a launch elsewhere", `{`, `{`, "/reportToken does not belong"}, launched, asTask(apptest.WithHistory)},
 		{breach{"launch without a token", `{`, `{`, "/reportToken is missing"}, plain, asTask(apptest.Launched)},
+		{breach{"a token where nobody reports", `QUEUED_TASK`, `QUARTZ`, "/reportToken does not belong"}, launched, asTask(apptest.Launched)},
 		{breach{"without a history", `{`, `{`, "/history is missing"}, plain, asTask(apptest.WithHistory)},
 		{breach{"unknown event", `"event":"launched"`, `"event":"began"`, "/history/0/event"}, full, asTask(apptest.WithHistory)},
 		{breach{"event of no time", `"actor":"",`, ``, "/history/1/actor is missing"}, full, asTask(apptest.WithHistory)},
