@@ -185,11 +185,11 @@ func openPool(path string, readOnly bool, connections int) (*sql.DB, error) {
 	}
 	q := url.Values{"_pragma": {
 		"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "temp_store(MEMORY)",
-		"journal_size_limit(67108864)",
+		"journal_size_limit(67108864)", "wal_autocheckpoint(8000)",
 	}}
 	if readOnly {
 		q.Add("_pragma", "query_only(1)")
-		q.Add("_pragma", "cache_size(-16384)")
+		q.Add("_pragma", "cache_size(-8192)")
 	} else {
 		q.Add("_pragma", "cache_size(-65536)")
 		q.Set("_txlock", "immediate")

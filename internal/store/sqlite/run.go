@@ -21,8 +21,8 @@ import (
 // has an aggregation of the class in progress, busy says what becomes of the new
 // task: it holds nothing and has ended. entry makes the audit entry from the
 // task as it is stored. The errors are those of Create; NotFound where there is
-// no such source; IllegalValue where the columns of the file are no longer those
-// of the source.
+// no such source, or the upload was dropped; IllegalValue where the columns of the
+// file are no longer those of the source.
 func (s *Store) CreateRun(
 	ctx context.Context, run account.Run, c task.Change, busy func(t task.Task, other task.ID) task.Change,
 	key task.IdempotencyKey, entry func(t *task.Task) (audit.Entry, error),
@@ -69,7 +69,7 @@ func (t *txn) insertRun(run account.Run, c task.Change, busy func(task.Task, tas
 	}
 	var active any = 1
 	var other []byte
-	err = t.queryRow("SELECT task_id FROM runs WHERE source = ? AND class = ? AND active IS NOT NULL", seq, run.Class).Scan(&other)
+	err = t.queryRow(activeRunSQL, seq, run.Class).Scan(&other)
 	switch {
 	case err == nil:
 		ended := busy(c.Task, task.ID(hex.EncodeToString(other)))
@@ -98,7 +98,7 @@ func (t *txn) insertRun(run account.Run, c task.Change, busy func(task.Task, tas
 		return c, err
 	}
 	if run.Upload != "" {
-		if err := t.exec("UPDATE uploads SET task_id = ? WHERE id = ?", blob(c.Task.ID), blob(run.Upload)); err != nil {
+		if err := t.takeUpload(run.Upload, c.Task.ID); err != nil {
 			return c, err
 		}
 	}
@@ -131,6 +131,9 @@ func (t *txn) endRun(id task.ID) error {
 		return err
 	}
 	if upload != nil {
+		if err := t.exec("DELETE FROM uploads WHERE id = ?", upload); err != nil {
+			return err
+		}
 		if err := t.discard("upload", upload); err != nil {
 			return err
 		}
@@ -175,13 +178,14 @@ func (s *Store) Run(ctx context.Context, id task.ID) (account.Run, error) {
 // Work runs fn in one write transaction of an attempt, and takes the report that
 // it returns. Where the attempt has lost its fence, or its task has ended, fn is
 // not called, a line is left in the history, and the refusal is returned: an
-// Error of kind Conflict with Refused set. An error of fn undoes all.
+// Error of kind Conflict with Refused set. An error of fn, or a report that
+// cannot be taken, undoes all.
 func (s *Store) Work(
 	ctx context.Context, id task.ID, attempt int, now time.Time, fn func(account.Work) (task.Report, error),
 ) (task.Task, error) {
 	var stored task.Task
 	var refusal error
-	err := s.do(ctx, "record progress", func(t *txn) error {
+	err := s.doAlone(ctx, "record progress", func(t *txn) error {
 		update := func(tk task.Task) (audit.Change, error) {
 			if c := tk.ApplyReport(task.Report{Attempt: attempt}, now); c.Err != nil || !c.Changed {
 				return audit.Change{Change: c}, nil
@@ -195,7 +199,11 @@ func (s *Store) Work(
 				return audit.Change{}, err
 			}
 			report.Attempt = attempt
-			return audit.Change{Change: tk.ApplyReport(report, now)}, w.finish()
+			c := tk.ApplyReport(report, now)
+			if c.Err != nil {
+				return audit.Change{}, c.Err // a refusal would keep what fn wrote
+			}
+			return audit.Change{Change: c}, w.finish()
 		}
 		var err error
 		stored, refusal, err = t.applyUpdate(id, time.Time{}, update)
@@ -238,36 +246,6 @@ func ofClass(query string, class account.Class) string {
 	return strings.ReplaceAll(query, "@records", class.String())
 }
 
-// Stage implements account.Work.
-func (w *work) Stage(records []account.Record) ([]int, error) {
-	var clashes []int
-	known := ofClass(`INSERT INTO staged (task_id, key, name, hash, body) SELECT ?1, ?2, ?3, coalesce(hash, ?4),
-		CASE WHEN hash IS NULL THEN ?5 END FROM (SELECT (SELECT hash FROM @records WHERE source = ?6 AND key = ?2) AS hash)
-		WHERE true ON CONFLICT DO NOTHING RETURNING 1`, w.class)
-	read := ofClass(`INSERT INTO staged (task_id, key, name, hash, body) VALUES (?1, ?2, ?3, ?4,
-		CASE WHEN EXISTS (SELECT 1 FROM @records WHERE source = ?6 AND key = ?2 AND hash = ?4) THEN NULL ELSE ?5 END)
-		ON CONFLICT DO NOTHING RETURNING 1`, w.class)
-	for i := range records {
-		r := &records[i]
-		var hash, body []byte
-		if !r.Keep {
-			hash, body = r.Hash(), r.Body
-		}
-		query := read
-		if r.Known {
-			query = known
-		}
-		var one int
-		err := w.queryRow(query, blob(w.id), r.Key, r.Name, hash, body, w.source).Scan(&one)
-		if errors.Is(err, sql.ErrNoRows) {
-			clashes = append(clashes, i)
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	return clashes, nil
-}
-
 // Staged implements account.Work.
 func (w *work) Staged(key string) (account.Record, error) {
 	r := account.Record{Key: key}
@@ -284,59 +262,6 @@ func (w *work) Staged(key string) (account.Record, error) {
 func (w *work) Restage(r account.Record) error {
 	return w.exec("UPDATE staged SET name = ?, hash = ?, body = ? WHERE task_id = ? AND key = ?",
 		r.Name, r.Hash(), r.Body, blob(w.id), r.Key)
-}
-
-// Record implements account.Work.
-func (w *work) Record(changes []account.Recorded) error {
-	insert := ofClass(`INSERT INTO @records (source, key, id, name, created, modified, change, task_id, hash, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, w.class)
-	update := ofClass(`UPDATE @records SET name = ?, modified = ?, change = ?, task_id = ?, hash = ?, body = ?
-		WHERE source = ? AND key = ?`, w.class)
-	now, id := w.now.UnixMilli(), blob(w.id)
-	for i := range changes {
-		c := &changes[i]
-		var err error
-		if c.Change == account.Created {
-			w.added++
-			err = w.exec(insert, w.source, c.Key, blob(c.ID), c.Name, now, now, string(c.Change), id, c.Hash(), c.Body)
-		} else {
-			err = w.exec(update, c.Name, now, string(c.Change), id, c.Hash(), c.Body, w.source, c.Key)
-		}
-		if err != nil {
-			return err
-		}
-		if err := w.log(c.Change, c.Key, c.Name, c.Attributes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Delete implements account.Work.
-func (w *work) Delete(gone []account.Gone) error {
-	query := ofClass("DELETE FROM @records WHERE source = ? AND key = ?", w.class)
-	for _, g := range gone {
-		w.added--
-		if err := w.exec(query, w.source, g.Key); err != nil {
-			return err
-		}
-		if err := w.log(account.Deleted, g.Key, g.Name, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *work) log(change account.Change, key, name string, attributes []string) error {
-	var names []byte
-	if len(attributes) > 0 {
-		var err error
-		if names, err = json.Marshal(attributes); err != nil {
-			return err
-		}
-	}
-	return w.exec("INSERT INTO changes (task_id, change, key, name, attributes) VALUES (?, ?, ?, ?, ?)",
-		blob(w.id), string(change), key, name, names)
 }
 
 // SetState implements account.Work.

@@ -21,6 +21,10 @@ type op struct {
 	ctx  context.Context
 	fn   func(*txn) error
 	done chan error
+	// alone says that it has a transaction for itself. Of what a savepoint may
+	// have to undo SQLite keeps a copy: for a large write that costs as much as the
+	// write.
+	alone bool
 }
 
 // txn is the transaction that one write sees: its own savepoint and counts.
@@ -36,10 +40,20 @@ type txn struct {
 // ctx ends before its turn has come; in that case nothing is written. An error
 // of fn undoes what it did and nothing else.
 func (s *Store) do(ctx context.Context, doing string, fn func(*txn) error) error {
+	return s.queue(doing, &op{ctx: ctx, fn: fn})
+}
+
+// doAlone is do for a large write.
+func (s *Store) doAlone(ctx context.Context, doing string, fn func(*txn) error) error {
+	return s.queue(doing, &op{ctx: ctx, fn: fn, alone: true})
+}
+
+func (s *Store) queue(doing string, o *op) error {
 	if s.write == nil {
 		return interpret(doing, errors.New("the store was opened for reading"))
 	}
-	o := &op{ctx: ctx, fn: fn, done: make(chan error, 1)}
+	ctx := o.ctx
+	o.done = make(chan error, 1)
 	select {
 	case s.ops <- o:
 	case <-ctx.Done():
@@ -58,7 +72,9 @@ func (s *Store) writeLoop() {
 	for {
 		select {
 		case o := <-s.ops:
-			s.runBatch(o)
+			for o != nil {
+				o = s.runBatch(o)
+			}
 		case <-s.closing:
 			return
 		}
@@ -66,8 +82,9 @@ func (s *Store) writeLoop() {
 }
 
 // runBatch runs first and whatever waits beside it in one transaction, and
-// answers them all once it is on disk.
-func (s *Store) runBatch(first *op) {
+// answers them all once it is on disk. It returns a write that came meanwhile and
+// wants another transaction, or nil.
+func (s *Store) runBatch(first *op) (left *op) {
 	ctx := context.WithoutCancel(first.ctx)
 	var batch []*op
 	results := map[*op]error{}
@@ -82,7 +99,7 @@ func (s *Store) runBatch(first *op) {
 			return fmt.Errorf("begin: %w", err)
 		}
 		deltas := tally.Deltas{}
-		for o := first; o != nil; o = s.next(len(batch)) {
+		for o := first; o != nil; o, left = s.next(len(batch), first.alone) {
 			batch = append(batch, o)
 			if results[o], err = s.runOne(ctx, tx, o, deltas); err != nil {
 				_ = tx.Rollback()
@@ -107,18 +124,23 @@ func (s *Store) runBatch(first *op) {
 		}
 		o.done <- results[o]
 	}
+	return left
 }
 
-// next returns a write that waits now, or nil.
-func (s *Store) next(have int) *op {
-	if have >= maxBatch {
-		return nil
+// next returns a write that waits now and joins the transaction, or one that has
+// to have its own, or neither.
+func (s *Store) next(have int, alone bool) (join, other *op) {
+	if have >= maxBatch || alone {
+		return nil, nil
 	}
 	select {
 	case o := <-s.ops:
-		return o
+		if o.alone {
+			return nil, o
+		}
+		return o, nil
 	default:
-		return nil
+		return nil, nil
 	}
 }
 
@@ -129,6 +151,14 @@ func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Delt
 		return err, nil
 	}
 	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask}
+	if o.alone {
+		// Whatever its error, all is undone.
+		if err := o.run(t); err != nil {
+			return nil, err
+		}
+		deltas.Merge(t.deltas)
+		return nil, nil
+	}
 	if err := t.exec("SAVEPOINT write"); err != nil {
 		return nil, err
 	}
