@@ -28,13 +28,18 @@ func (j *Jobs[TTx]) attempt(ctx context.Context, args attemptArgs) {
 	defer cancel()
 	defer j.tasks.onEnd(args.TaskID, cancel)()
 	var report task.Report
+	started := false
 	err := j.whileAway(running, log, func() error {
 		t, err := j.tasks.update(running, args.TaskID, time.Time{}, func(t task.Task) (audit.Change, error) {
+			if started { // the same attempt goes on, if the task is still its own
+				return audit.Change{Change: t.ApplyReport(task.Report{Attempt: args.Attempt}, j.now())}, nil
+			}
 			return audit.Change{Change: t.ApplyStart(args.Attempt, j.now())}, nil
 		})
 		if err != nil {
 			return err
 		}
+		started = true
 		if t.Status != task.InProgress {
 			return context.Canceled // a repeat that has nothing to do any more
 		}
@@ -57,7 +62,7 @@ func (j *Jobs[TTx]) end(ctx context.Context, log *slog.Logger, args attemptArgs,
 	case ctx.Err() != nil && !j.stopping.Load():
 		log.InfoContext(ctx, "stopped the work of a task that has ended")
 		return
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, task.KindOf(err) == task.Unavailable: // the latter is waited for, except by a stop
 		decide = func(t task.Task) task.Change {
 			return t.ApplyInterrupted(args.Attempt, "the server was stopped", j.now())
 		}

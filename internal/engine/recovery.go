@@ -76,19 +76,23 @@ func (j *Jobs[TTx]) mine(row *rivertype.JobRow) bool {
 
 // recoverRows ends the rows that run nowhere and belong to no attempt.
 func (j *Jobs[TTx]) recoverRows(ctx context.Context) error {
-	list, err := j.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateRunning).First(recoveryBatch))
-	if err != nil {
-		return err
-	}
-	for _, row := range list.Jobs {
-		if j.mine(row) {
-			continue
-		}
-		if _, err := j.endRunning(ctx, j.driver.GetExecutor(), row.ID, rivertype.JobStateCancelled); err != nil {
+	running := river.NewJobListParams().States(rivertype.JobStateRunning).First(recoveryBatch).
+		OrderBy(river.JobListOrderByID, river.SortOrderAsc)
+	for {
+		list, err := j.client.JobList(ctx, running)
+		if err != nil || len(list.Jobs) == 0 {
 			return err
 		}
+		for _, row := range list.Jobs {
+			if j.mine(row) {
+				continue
+			}
+			if _, err := j.endRunning(ctx, j.driver.GetExecutor(), row.ID, rivertype.JobStateCancelled); err != nil {
+				return err
+			}
+		}
+		running = running.After(list.LastCursor)
 	}
-	return nil
 }
 
 func (j *Jobs[TTx]) interrupt(ctx context.Context, args attemptArgs) {
