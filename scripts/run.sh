@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Starts Stint on an embedded database under .stint/, runs an example program as
-# a tracked task, shows how to look at it, and goes on serving.
+# Starts Stint on an embedded database under .stint/, aggregates an example
+# source, runs an example program as a tracked task, shows how to look at it all,
+# and goes on serving. Run again, it aggregates again.
 #
 # usage: scripts/run.sh [ADDRESS [OPS_ADDRESS]]
 set -euo pipefail
@@ -37,6 +38,23 @@ for _ in $(seq 100); do
 done
 echo "Stint serves $STINT_URL on $state/stint.db (log: $state/server.log)."
 echo
+# source NAME FLAGS… makes a source unless it is there.
+source_of() {
+	"$stint" source get "$1" >/dev/null 2>&1 || "$stint" source create "$@" >/dev/null
+}
+echo "Aggregating examples/hr-source into the source HR (two rows have something wrong on purpose):"
+source_of HR --account-id employeeId --display-name fullName --entitlements groups \
+	--description "The example of examples/hr-source"
+"$stint" source aggregate HR examples/hr-source/accounts.csv
+echo
+"$stint" source aggregate HR examples/hr-source/entitlements.csv --entitlements
+echo
+echo "Aggregating 30,000 made-up accounts into the source Directory:"
+source_of Directory --account-id id --display-name name --entitlements groups \
+	--description "Made up by examples/hr-source/generate.sh"
+examples/hr-source/generate.sh 30000 >"$state/directory.csv"
+"$stint" source aggregate Directory "$state/directory.csv"
+echo
 echo "Running examples/identity-refresh/refresh.sh as a tracked task:"
 rm -f "$state/task-id"
 # The program knows its task; it leaves the id for the progress bar below.
@@ -61,6 +79,7 @@ Try:
   curl -sG $STINT_URL/task-status/v1 --data-urlencode 'filters=type eq "IDENTITY_REFRESH" and completionStatus eq "WARNING"'
   curl -sG -o /dev/null -D - $STINT_URL/task-status/v1 --data-urlencode 'filters=completionStatus isnull' -d count=true -d limit=0
   bin/stint task list --url $STINT_URL
+  bin/stint account list --url $STINT_URL --source HR --filter 'attributes.department eq "Finance"'
 
 Serving until Ctrl-C.
 END

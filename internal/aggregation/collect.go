@@ -1,11 +1,13 @@
 package aggregation
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -101,7 +103,7 @@ func (at *attempt) stage(w account.Work, b batch, s *account.State, r *task.Repo
 	if err != nil {
 		return err
 	}
-	problems := b.problems
+	problems := slices.Clone(b.problems)
 	for i := range b.records {
 		if !b.records[i].Keep {
 			s.Total++
@@ -123,6 +125,7 @@ func (at *attempt) stage(w account.Work, b batch, s *account.State, r *task.Repo
 			problems = append(problems, *problem)
 		}
 	}
+	slices.SortStableFunc(problems, func(a, b account.Problem) int { return cmp.Compare(a.Line, b.Line) })
 	s.Rows += b.rows
 	s.Problems += int64(len(problems))
 	for _, p := range problems[:min(len(problems), maxListed-s.Listed)] {

@@ -141,7 +141,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 			// The refusal has let go of the lock.
 			if test.ours && test.sql != "" {
-				script(t, path, "PRAGMA user_version=1")
+				script(t, path, "PRAGMA user_version=2") // as it was
 				closeStore(t, open(t, path))
 			}
 		})
