@@ -29,7 +29,10 @@ func (r *rate) perSecond(now time.Time) string {
 
 // progress says how far a run has come, in words and in per cent.
 func (at *attempt) progress(s *account.State) (text string, percent int) {
-	class, speed := at.run.Class.String(), at.rate.perSecond(at.now())
+	class, speed := at.run.Class.String(), ""
+	if s.Phase == at.run.State.Phase {
+		speed = at.rate.perSecond(at.now())
+	}
 	switch s.Phase {
 	case account.Collecting:
 		what := class
@@ -40,6 +43,9 @@ func (at *attempt) progress(s *account.State) (text string, percent int) {
 	case account.Comparing:
 		return fmt.Sprintf("Comparing %s %s with what is stored", grouped(s.Total), class), 50
 	case account.Applying:
+		if s.ToChange() == 0 {
+			return "Nothing has changed", 99
+		}
 		return fmt.Sprintf("Recorded %s of %s changes%s", grouped(s.Changed()), grouped(s.ToChange()), speed), part(55, 99, s.Changed(), s.ToChange())
 	case account.Deleting:
 		return fmt.Sprintf("Deleted %s of %s %s%s", grouped(s.Deleted), grouped(s.Missing), class, speed), part(55, 99, s.Changed(), s.ToChange())
