@@ -51,8 +51,13 @@ func TestLegacyDecoders(t *testing.T) {
 		}
 	}
 	for _, change := range [][2]string{
-		{`COMPLETED`, `SUCCESS`}, {`.123Z`, `Z`}, {`"totalAccounts":4`, `"totalAccounts":2`}, {`"deletedAccounts":1`, `"deletedAccounts":3`},
-		{`"processedAccounts":3`, `"processedAccounts":0`}, {`"totalAccounts":4`, `"totalAccounts":-1`}, {`,"processedAccounts":3`, ``},
+		{`COMPLETED`, `SUCCESS`},
+		{`.123Z`, `Z`},
+		{`"totalAccounts":4`, `"totalAccounts":2`},
+		{`"deletedAccounts":1`, `"deletedAccounts":3`},
+		{`"processedAccounts":3`, `"processedAccounts":0`},
+		{`"totalAccounts":4`, `"totalAccounts":-1`},
+		{`,"processedAccounts":3`, ``},
 	} {
 		if apptest.DecodeAggregationStatus(altered(t, statusText, change[0], change[1])) == nil {
 			t.Errorf("%s instead of %s passes", change[1], change[0])

@@ -77,7 +77,8 @@ func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	e, typed := errors.AsType[*task.Error](err)
 	if !typed {
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			return // the client has gone; nobody reads the answer
+			// The client has gone, or has closed its half: no answer is better than one of 200.
+			panic(http.ErrAbortHandler)
 		}
 		e = &task.Error{Kind: task.Internal, Err: err}
 	}

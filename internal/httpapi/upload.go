@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -65,7 +66,8 @@ func (f *formReader) read() (_ *form, err error) {
 			err = errors.Join(err, f.discard(got.upload))
 		}
 	}()
-	if f.r.ContentLength == 0 && f.r.Header.Get("Content-Type") == "" {
+	if f.r.ContentLength == 0 {
+		// Some clients name a type, with or without a boundary, for a body that they do not send.
 		return got, nil
 	}
 	parts, err := f.parts()
@@ -74,7 +76,7 @@ func (f *formReader) read() (_ *form, err error) {
 	}
 	for {
 		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // one that wraps it is no end of a form
 			// The next request on this connection has its own time.
 			return got, http.NewResponseController(f.w).SetReadDeadline(time.Time{})
 		}
@@ -96,7 +98,7 @@ func (a *api) discard(u account.Upload) error {
 func (f *formReader) parts() (*multipart.Reader, error) {
 	header := f.r.Header.Get("Content-Type")
 	media, params, err := mime.ParseMediaType(header)
-	if err != nil || media != "multipart/form-data" {
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || media != "multipart/form-data" {
 		return nil, task.Errorf(task.UnsupportedMediaType, "Content-Type", "%q is not read here: multipart/form-data", task.Abbreviate(header))
 	}
 	if params["boundary"] == "" {
@@ -106,7 +108,8 @@ func (f *formReader) parts() (*multipart.Reader, error) {
 		return nil, task.Errorf(task.UnsupportedMediaType, "Content-Encoding", "%q is not read here: send the body as it is", coding)
 	}
 	body := http.MaxBytesReader(f.w, f.r.Body, f.maxUpload+maxFields)
-	return multipart.NewReader(&patientReader{body, http.NewResponseController(f.w), f.now}, params["boundary"]), nil
+	patient := &patientReader{body, http.NewResponseController(f.w), f.now}
+	return multipart.NewReader(&endlessReader{in: patient, lineEnd: "\r\n"}, params["boundary"]), nil
 }
 
 // part reads one part.
@@ -155,8 +158,8 @@ func (f *formReader) broken(err error) error {
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return task.Errorf(task.TooLarge, "body", "is too large: at most %d bytes", tooLarge.Limit)
 	}
-	if f.r.Context().Err() != nil {
-		return f.r.Context().Err()
+	if cancelled := f.r.Context().Err(); cancelled != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return cancelled
 	}
 	return &task.Error{Kind: task.Syntax, Field: "body", Msg: "is not a form that arrived whole", Err: err}
 }
@@ -190,6 +193,53 @@ func (p *patientReader) Read(b []byte) (int, error) {
 	_ = p.ctl.SetReadDeadline(p.now().Add(readTimeout))
 	_ = p.ctl.SetWriteDeadline(p.now().Add(readTimeout + writeTimeout))
 	return p.in.Read(b)
+}
+
+// endlessReader makes the closing boundary the only end of a form: the parser
+// takes a body that ends among the headers of a part for whole. It ends the last
+// line, which not every client does, and then with an error.
+type endlessReader struct {
+	in      io.Reader
+	lineEnd string // as the lines before
+	last    byte
+	ended   bool
+}
+
+// Read implements io.Reader.
+func (e *endlessReader) Read(p []byte) (int, error) {
+	if !e.ended {
+		n, err := e.in.Read(p)
+		e.note(p[:n])
+		if err != io.EOF { //nolint:errorlint // one that wraps it is no end of a body
+			return n, err
+		}
+		e.ended = true
+		if n > 0 {
+			return n, nil
+		}
+	}
+	n := copy(p, e.lineEnd)
+	if e.lineEnd = e.lineEnd[n:]; n > 0 || len(p) == 0 {
+		return n, nil
+	}
+	return 0, io.ErrUnexpectedEOF
+}
+
+// note remembers how the last line of what was read has ended.
+func (e *endlessReader) note(read []byte) {
+	if at := bytes.LastIndexByte(read, '\n'); at >= 0 {
+		before := e.last
+		if at > 0 {
+			before = read[at-1]
+		}
+		e.lineEnd = "\n"
+		if before == '\r' {
+			e.lineEnd = "\r\n"
+		}
+	}
+	if len(read) > 0 {
+		e.last = read[len(read)-1]
+	}
 }
 
 // truth reads a field that is true or false, in any case; absent or empty is
