@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"stint/internal/task"
@@ -263,6 +264,10 @@ func columnSet(field string, names []string) (map[string]bool, error) {
 func checkColumn(field, name string) error {
 	if name == "" || strings.TrimSpace(name) != name {
 		return task.Errorf(task.IllegalValue, field, "%q is not the name of a column: not empty, without white space around it", task.Abbreviate(name))
+	}
+	// A header with one is refused, and the keys of entitlements hold U+001F.
+	if strings.ContainsFunc(name, unicode.IsControl) {
+		return task.Errorf(task.IllegalValue, field, "%q is not the name of a column: it holds a control character", task.Abbreviate(name))
 	}
 	return checkText(field, name, maxColumnName)
 }

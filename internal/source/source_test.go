@@ -87,6 +87,7 @@ func TestValidateRefuses(t *testing.T) {
 		"minimum above":       {func(s *source.Source) { s.Deletions.Minimum = 1e12 + 1 }, task.IllegalValue, "deletionThreshold.minimum", ""},
 		"no account id":       {func(s *source.Source) { s.File.AccountID = "" }, task.Missing, attributes + "accountId", ""},
 		"a blank account id":  {func(s *source.Source) { s.File.AccountID = " " }, task.IllegalValue, attributes + "accountId", ""},
+		"a control character": {func(s *source.Source) { s.File.Entitlements = []string{"a\x1fb"} }, task.IllegalValue, attributes + "entitlements", "control"},
 		"a long account id":   {func(s *source.Source) { s.File.AccountID = strings.Repeat("x", 257) }, task.IllegalValue, attributes + "accountId", "256"},
 		"a display name":      {func(s *source.Source) { s.File.DisplayName = " name" }, task.IllegalValue, attributes + "displayName", ""},
 		"no delimiter":        {func(s *source.Source) { s.File.Delimiter = "" }, task.IllegalValue, attributes + "delimiter", "one character"},
