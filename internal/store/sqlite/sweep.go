@@ -38,7 +38,7 @@ func sourceRef(seq int64) []byte {
 // deleted sources, and uploads that no task took and that nothing was added to
 // since before. It returns whether there may be more.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (more bool, err error) {
-	err = s.do(ctx, "sweep", func(t *txn) error {
+	err = s.doAlone(ctx, "sweep", func(t *txn) error {
 		more = false
 		if err := t.abandonUploads(before); err != nil {
 			return err
