@@ -85,11 +85,11 @@ func (a *api) launchTask(w http.ResponseWriter, r *http.Request) error {
 	}
 	b, l, err := a.launchOf(got.fields[fieldLaunch])
 	if err != nil {
-		return a.unused(got, err)
+		return a.unused(r.Context(), got, err)
 	}
 	builtIn, err := a.runsItself(r.Context(), b, &l)
 	if err != nil {
-		return a.unused(got, err)
+		return a.unused(r.Context(), got, err)
 	}
 	var launched task.Launched
 	if builtIn {
@@ -124,7 +124,7 @@ func (a *api) readLaunch(w http.ResponseWriter, r *http.Request) (*form, error) 
 		return got, nil
 	}
 	reader := &formReader{api: a, w: w, r: r, known: []string{fieldLaunch}}
-	reader.receive = func(fields map[string]string, in io.Reader) (account.Upload, error) {
+	reader.receive = func(ctx context.Context, fields map[string]string, in io.Reader) (account.Upload, error) {
 		if fields[fieldLaunch] == "" {
 			return account.Upload{}, task.Errorf(task.Missing, fieldLaunch, "is required before the file: it says which source the file is for")
 		}
@@ -132,7 +132,7 @@ func (a *api) readLaunch(w http.ResponseWriter, r *http.Request) (*form, error) 
 		if err != nil {
 			return account.Upload{}, err
 		}
-		builtIn, err := a.runsItself(r.Context(), b, &l)
+		builtIn, err := a.runsItself(ctx, b, &l)
 		if err != nil {
 			return account.Upload{}, err
 		}
@@ -140,9 +140,9 @@ func (a *api) readLaunch(w http.ResponseWriter, r *http.Request) (*form, error) 
 			return account.Upload{}, task.Errorf(task.IllegalValue, "file", "is not allowed: others run this task")
 		}
 		id, _ := task.ParseID(l.SourceID)
-		return a.aggregations.Receive(r.Context(), id, classOf(l.Definition.Kind), in)
+		return a.aggregations.Receive(ctx, id, classOf(l.Definition.Kind), in)
 	}
-	got, err := reader.read()
+	got, err := reader.read(r.Context())
 	if err == nil && got.fields[fieldLaunch] == "" {
 		return nil, task.Errorf(task.Missing, fieldLaunch, "is required: the field of the form that holds the launch, as JSON")
 	}
@@ -164,10 +164,10 @@ func (a *api) launchOf(body string) (*launchBody, task.Launch, error) {
 
 // classOf returns what an aggregation of a kind aggregates; 0 for other kinds.
 func classOf(kind task.Kind) account.Class {
-	switch kind {
-	case task.AccountAggregation:
+	if kind == task.AccountAggregation {
 		return account.Accounts
-	case task.GroupAggregation:
+	}
+	if kind == task.GroupAggregation {
 		return account.Entitlements
 	}
 	return 0
@@ -215,11 +215,11 @@ func (a *api) launchBuiltIn(
 		UniqueName: l.UniqueName, Description: l.Description, Launcher: l.Launcher, ParentName: l.ParentName, Attributes: l.Attributes,
 	}
 	if b.HeartbeatLimitSeconds != nil {
-		return task.Launched{}, a.unused(got, task.Errorf(task.IllegalValue, "heartbeatLimitSeconds", "is for tasks that others run"))
+		return task.Launched{}, a.unused(r.Context(), got, task.Errorf(task.IllegalValue, "heartbeatLimitSeconds", "is for tasks that others run"))
 	}
 	if l.Arguments != nil {
 		if err := strictjson.Unmarshal(l.Arguments, &run.Options); err != nil {
-			return task.Launched{}, a.unused(got, err)
+			return task.Launched{}, a.unused(r.Context(), got, err)
 		}
 	}
 	return a.launchRun(w, r, run, key, got)

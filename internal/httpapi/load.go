@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 
 	"stint/internal/account"
@@ -55,11 +57,11 @@ func (a *api) load(w http.ResponseWriter, r *http.Request, class account.Class) 
 	}
 	reader := &formReader{
 		api: a, w: w, r: r, known: []string{fieldDisableOptimization, fieldAllowDeletions},
-		receive: func(_ map[string]string, in io.Reader) (account.Upload, error) {
-			return a.aggregations.Receive(r.Context(), id, class, in)
+		receive: func(ctx context.Context, _ map[string]string, in io.Reader) (account.Upload, error) {
+			return a.aggregations.Receive(ctx, id, class, in)
 		},
 	}
-	got, err := reader.read()
+	got, err := reader.read(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +70,7 @@ func (a *api) load(w http.ResponseWriter, r *http.Request, class account.Class) 
 		l.AllowDeletions, err = got.number(fieldAllowDeletions)
 	}
 	if err != nil {
-		return nil, a.unused(got, err)
+		return nil, a.unused(r.Context(), got, err)
 	}
 	launched, err := a.launchRun(w, r, l, key, got)
 	if err != nil {
@@ -87,18 +89,18 @@ func (a *api) launchRun(
 	}
 	launched, err := a.aggregations.Launch(r.Context(), l, key, origin(r))
 	if err != nil {
-		return launched, a.unused(got, err)
+		return launched, a.unused(r.Context(), got, err)
 	}
 	setLaunched(w, &launched)
 	return launched, nil
 }
 
 // unused forgets the file of a launch that failed with err.
-func (a *api) unused(got *form, err error) error {
+func (a *api) unused(ctx context.Context, got *form, err error) error {
 	if got.upload.ID != "" {
-		if fault := a.discard(got.upload); fault != nil {
+		if fault := a.discard(ctx, got.upload); fault != nil {
 			// It is swept away later.
-			a.log.Warn("cannot forget an upload", "error", fault)
+			a.log.WarnContext(ctx, "cannot forget an upload", slog.Any("error", fault))
 		}
 	}
 	return err

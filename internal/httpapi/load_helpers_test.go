@@ -76,9 +76,9 @@ func launchedID(t *testing.T, server *apptest.Server, answer apptest.Answer) str
 }
 
 // ended waits for the end of a task.
-func ended(t *testing.T, server *apptest.Server, id string) any {
+func ended(t *testing.T, server *apptest.Server, id string) {
 	t.Helper()
-	return wantSubset(t, get(t, server, stintTask(id, "wait?timeout=60")), 200, `{"state":"completed"}`)
+	wantSubset(t, get(t, server, stintTask(id, "wait?timeout=60")), 200, `{"state":"completed"}`)
 }
 
 // endsWith waits for the end of a task, and says what it must look like then.

@@ -92,7 +92,7 @@ func (a *api) reportTask(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var b reportBody
-	if _, err := a.readJSON(w, r, &b); err != nil {
+	if err := a.readJSON(w, r, &b); err != nil {
 		return err
 	}
 	rep, err := b.report()

@@ -51,12 +51,12 @@ func (a *api) readBody(w http.ResponseWriter, r *http.Request, limit int64, type
 }
 
 // readJSON reads a JSON body into v, strictly.
-func (a *api) readJSON(w http.ResponseWriter, r *http.Request, v any) ([]byte, error) {
+func (a *api) readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := a.readBody(w, r, maxBody, "application/json")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return body, strictjson.Unmarshal(body, v)
+	return strictjson.Unmarshal(body, v)
 }
 
 // whole is a whole number in a body. Some languages write 50 as 50.0.

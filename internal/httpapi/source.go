@@ -154,7 +154,7 @@ func sourceID(r *http.Request) (task.ID, error) {
 
 func (a *api) createSource(w http.ResponseWriter, r *http.Request) error {
 	var b sourceBody
-	if _, err := a.readJSON(w, r, &b); err != nil {
+	if err := a.readJSON(w, r, &b); err != nil {
 		return err
 	}
 	why, err := reason(r)

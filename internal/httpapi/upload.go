@@ -55,15 +55,15 @@ type formReader struct {
 	// known are the fields that mean something; others are read over.
 	known []string
 	// receive takes the file, given the fields that came before it.
-	receive func(fields map[string]string, in io.Reader) (account.Upload, error)
+	receive func(ctx context.Context, fields map[string]string, in io.Reader) (account.Upload, error)
 }
 
 // read reads the whole form. The file of a form that fails is forgotten.
-func (f *formReader) read() (_ *form, err error) {
+func (f *formReader) read(ctx context.Context) (_ *form, err error) {
 	got := &form{fields: map[string]string{}, sum: sha256.New()}
 	defer func() {
 		if err != nil && got.upload.ID != "" {
-			err = errors.Join(err, f.discard(got.upload))
+			err = errors.Join(err, f.discard(ctx, got.upload))
 		}
 	}()
 	if f.r.ContentLength == 0 {
@@ -76,22 +76,22 @@ func (f *formReader) read() (_ *form, err error) {
 	}
 	for {
 		part, err := parts.NextRawPart()
-		if err == io.EOF { //nolint:errorlint // one that wraps it is no end of a form
+		if err == io.EOF { // one that wraps it is no end of a form
 			// The next request on this connection has its own time.
 			return got, http.NewResponseController(f.w).SetReadDeadline(time.Time{})
 		}
 		if err != nil {
 			return nil, f.broken(err)
 		}
-		if err := f.part(part, got); err != nil {
+		if err := f.part(ctx, part, got); err != nil {
 			return nil, err
 		}
 	}
 }
 
 // discard forgets an upload, whatever became of the request.
-func (a *api) discard(u account.Upload) error {
-	return a.aggregations.Discard(context.Background(), u)
+func (a *api) discard(ctx context.Context, u account.Upload) error {
+	return a.aggregations.Discard(context.WithoutCancel(ctx), u)
 }
 
 // parts begins to read the body.
@@ -113,7 +113,7 @@ func (f *formReader) parts() (*multipart.Reader, error) {
 }
 
 // part reads one part.
-func (f *formReader) part(part *multipart.Part, got *form) error {
+func (f *formReader) part(ctx context.Context, part *multipart.Part, got *form) error {
 	name := part.FormName()
 	got.sum.Write([]byte(strconv.Quote(name)))
 	in := io.TeeReader(part, got.sum)
@@ -122,7 +122,7 @@ func (f *formReader) part(part *multipart.Part, got *form) error {
 			return task.Errorf(task.Content, "file", "is given more than once")
 		}
 		limited := &limitedReader{in: in, left: f.maxUpload, limit: f.maxUpload}
-		upload, err := f.receive(got.fields, limited)
+		upload, err := f.receive(ctx, got.fields, limited)
 		if err != nil {
 			return f.broken(err)
 		}
@@ -210,7 +210,7 @@ func (e *endlessReader) Read(p []byte) (int, error) {
 	if !e.ended {
 		n, err := e.in.Read(p)
 		e.note(p[:n])
-		if err != io.EOF { //nolint:errorlint // one that wraps it is no end of a body
+		if err != io.EOF { // one that wraps it is no end of a body
 			return n, err
 		}
 		e.ended = true
