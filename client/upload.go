@@ -113,7 +113,7 @@ func (c *Client) uploadOnce(ctx context.Context, u *upload, out any) (http.Heade
 			return nil, fmt.Errorf("%s: reading the file: %w", op, err)
 		}
 	}
-	u.body = newUploadBody(u, c.timeout, func() { cancel(fmt.Errorf("%w for %s", errStalled, c.timeout)) })
+	u.body = newUploadBody(ctx, u, c.timeout, func() { cancel(fmt.Errorf("%w for %s", errStalled, c.timeout)) })
 	defer u.body.abandon()
 	r := request{method: http.MethodPost, path: tasksPath, content: u.contentType, header: map[string]string{"Idempotency-Key": u.key}}
 	req, err := c.newRequest(ctx, r, u.body)
@@ -134,7 +134,7 @@ func (c *Client) uploadOnce(ctx context.Context, u *upload, out any) (http.Heade
 		// The server may refuse a file before it has all of it.
 	case fault != nil:
 		err = fmt.Errorf("%s: reading the file: %w", op, fault)
-	case errors.Is(context.Cause(ctx), errStalled):
+	case ctx.Err() != nil:
 		err = &networkError{url: c.base, op: op, err: context.Cause(ctx)}
 	}
 	return header, err
@@ -161,10 +161,13 @@ type uploadBody struct {
 	err   error // of the file
 }
 
-func newUploadBody(u *upload, timeout time.Duration, stalled func()) *uploadBody {
+func newUploadBody(ctx context.Context, u *upload, timeout time.Duration, stalled func()) *uploadBody {
 	b := &uploadBody{
 		file: u.file, again: u.seeker != nil, size: u.size, left: u.size, sent: u.sent,
 		timeout: timeout, stall: time.AfterFunc(timeout, stalled),
+	}
+	if !b.again {
+		b.file = &interruptible{file: u.file, done: ctx.Done(), buf: make([]byte, 32<<10), got: make(chan readResult, 1)}
 	}
 	b.in = io.MultiReader(bytes.NewReader(u.head), readerFunc(b.readFile), bytes.NewReader(u.tail))
 	return b
@@ -207,7 +210,7 @@ func (b *uploadBody) readFile(p []byte) (int, error) {
 		}
 	}
 	b.note(func() {
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errOver) {
 			b.err = err
 		}
 		if b.done += int64(n); b.sent != nil && n > 0 {
@@ -232,6 +235,43 @@ func (b *uploadBody) state() (begun bool, fault error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.begun, b.err
+}
+
+// interruptible reads a file whose reads may take for ever, such as a pipe, until done: the
+// transport waits for a read under way before it lets anyone go.
+type interruptible struct {
+	file io.Reader
+	done <-chan struct{}
+	buf  []byte // of a read that may outlive the upload
+	rest []byte // of buf, not handed on yet
+	got  chan readResult
+	err  error
+}
+
+type readResult struct {
+	n   int
+	err error
+}
+
+// Read implements io.Reader.
+func (i *interruptible) Read(p []byte) (int, error) {
+	if len(i.rest) == 0 && i.err == nil {
+		go func() {
+			n, err := i.file.Read(i.buf)
+			i.got <- readResult{n, err}
+		}()
+		select {
+		case <-i.done:
+			i.err = errOver
+		case got := <-i.got:
+			i.rest, i.err = i.buf[:got.n], got.err
+		}
+	}
+	n := copy(p, i.rest)
+	if i.rest = i.rest[n:]; len(i.rest) > 0 {
+		return n, nil
+	}
+	return n, i.err
 }
 
 // abandon ends the try. A read that is under way is waited for only where another try follows: one
