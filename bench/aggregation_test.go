@@ -98,7 +98,7 @@ func freeAddress(b *testing.B) string {
 	return l.Addr().String()
 }
 
-func pause(d time.Duration) { <-time.After(d) } //nolint:forbidigo // waits for another process
+func pause(d time.Duration) { <-time.After(d) }
 
 type answered struct {
 	ID               string

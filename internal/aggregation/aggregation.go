@@ -93,4 +93,6 @@ func New(o Options) *Aggregator {
 
 // Run returns what an aggregation is to do and how far it has come. The error is
 // of kind NotFound where the task is none.
-func (a *Aggregator) Run(ctx context.Context, id task.ID) (account.Run, error) { return a.store.Run(ctx, id) }
+func (a *Aggregator) Run(ctx context.Context, id task.ID) (account.Run, error) {
+	return a.store.Run(ctx, id)
+}

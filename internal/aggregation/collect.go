@@ -70,7 +70,7 @@ func (at *attempt) open(ctx context.Context) (Rows, error) {
 
 // read reads rows until a transaction is due. end says that they are the last.
 func (at *attempt) read(ctx context.Context, rows Rows) (b batch, end bool, err error) {
-	for !b.full() && !(b.rows > 0 && at.due()) {
+	for !b.full() && (b.rows == 0 || !at.due()) {
 		if err := ctx.Err(); err != nil {
 			return b, false, err
 		}

@@ -188,7 +188,7 @@ func (s *Store) Work(
 	err := s.doAlone(ctx, "record progress", func(t *txn) error {
 		update := func(tk task.Task) (audit.Change, error) {
 			if c := tk.ApplyReport(task.Report{Attempt: attempt}, now); c.Err != nil || !c.Changed {
-				return audit.Change{Change: c}, nil
+				return audit.Change{Change: c}, nil //nolint:nilerr // a refusal travels inside the change
 			}
 			w := &work{txn: t, id: id, now: now}
 			if err := w.begin(); err != nil {
