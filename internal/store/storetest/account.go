@@ -41,13 +41,6 @@ type Records interface {
 	ListChanges(ctx context.Context, id task.ID, page query.Page) ([]account.Changed, int64, error)
 }
 
-// Recording is how the cases store accounts and entitlements.
-type Recording interface {
-	CreateRun(ctx context.Context, run account.Run, c task.Change, busy func(t task.Task, other task.ID) task.Change,
-		key task.IdempotencyKey, entry func(t *task.Task) (audit.Entry, error)) (task.Task, bool, error)
-	Work(ctx context.Context, id task.ID, attempt int, now time.Time, fn func(account.Work) (task.Report, error)) (task.Task, error)
-}
-
 // aggregate records changes by a run of its own, as the n-th task, n milliseconds
 // after start.
 func aggregate(tb fataler, s Store, n int, class account.Class, src source.Source, changes []account.Recorded, gone ...account.Gone) task.ID {
@@ -310,7 +303,7 @@ func testManyRecords(t trial) {
 		query.And{Terms: []query.Expr{of(query.AttributeField("dept"), "D1"), of(query.FieldSource, string(sources[0].ID))}},
 	} {
 		for _, order := range [][]query.Sorter{byKey(), {{Field: query.FieldName}}, {{Field: query.FieldNativeIdentity, Desc: true}}} {
-			for _, offset := range []int{0, 250, 11_900, 20_000} {
+			for _, offset := range []int{100, 11_900} {
 				page := query.Page{Limit: 250, Offset: offset, Count: true, Filter: filter, Sort: order}
 				if wrong := checkRecords(t, s, account.Accounts, sources, all, page); wrong != "" {
 					t.Error(wrong)

@@ -27,7 +27,7 @@ import (
 // concurrent use.
 type Store interface {
 	Records
-	Recording
+	Runs
 	// Get returns a task created after since; else NotFound.
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page of the tasks created after since, and how many there
@@ -135,6 +135,26 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"many records", testManyRecords},
 		{"large records", testLargeRecords},
 		{"changes", testChanges},
+		{"run keeps every field", testRunKeepsEveryField},
+		{"run that fails", testRunFails},
+		{"run finds its source busy", testRunBusy},
+		{"runs at once", testRunsAtOnce},
+		{"run repeated", testRunRepeated},
+		{"run settles columns", testRunSettlesColumns},
+		{"built in", testBuiltIn},
+		{"work fenced", testWorkFenced},
+		{"work undone", testWorkUndone},
+		{"work reports", testWorkReports},
+		{"stage", testStage},
+		{"record", testRecord},
+		{"compare", testCompare},
+		{"compare a lot", testCompareALot},
+		{"run ends", testRunEnds},
+		{"sweep in batches", testSweepBatches},
+		{"sweep a source", testSweepSource},
+		{"abandoned uploads", testAbandonedUploads},
+		{"uploads", testUploads},
+		{"upload dropped", testUploadDropped},
 		{"closed", testClosed},
 		{"contexts", testContexts},
 	} {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,16 +85,15 @@ func TestBroken(t *testing.T) {
 
 // broken are the ways in which a store can be wrong, each with the case that
 // tells.
-func broken() map[string]struct {
-	fails string
-	wrap  func(storetest.Store) storetest.Store
-} {
+func broken() map[string]breaks {
+	all := brokenRuns()
+	maps.Copy(all, brokenTasks())
+	return all
+}
+
+func brokenTasks() map[string]breaks {
 	type s = storetest.Store
-	type entry = struct {
-		fails string
-		wrap  func(s) s
-	}
-	return map[string]entry{
+	return map[string]breaks{
 		"ties in any order":                  {"paging", func(in s) s { return tieless{in} }},
 		"not takes null for unknown":         {"filters", func(in s) s { return filtered{in, threeValued} }},
 		"case beyond ASCII":                  {"case", func(in s) s { return filtered{in, unicodeFold} }},
