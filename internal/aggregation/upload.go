@@ -29,7 +29,7 @@ func (a *Aggregator) Receive(ctx context.Context, sourceID task.ID, class accoun
 		return account.Upload{}, fmt.Errorf("receive a file: %w", err)
 	}
 	w := &uploadWriter{ctx: ctx, store: a.store, id: id, now: a.now}
-	defer func() {
+	defer func() { //nolint:contextcheck // the writer has the context of this call
 		if err != nil {
 			err = errors.Join(err, w.drop())
 		}
