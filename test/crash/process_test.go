@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"stint/client"
+	"stint/internal/apptest"
 )
 
 var binary string // the program under test, built once
@@ -41,19 +41,20 @@ func TestMain(m *testing.M) {
 // and started again.
 type server struct {
 	db, addr, ops string
+	flags         []string // more of them
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
-	log bytes.Buffer
+	log *apptest.Buffer
 }
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{db: filepath.Join(t.TempDir(), "stint.db"), addr: freeAddress(t), ops: freeAddress(t)}
+	s := &server{db: filepath.Join(t.TempDir(), "stint.db"), addr: freeAddress(t), ops: freeAddress(t), log: apptest.NewBuffer()}
 	t.Cleanup(func() {
 		s.kill()
 		if t.Failed() {
-			text := s.log.Bytes()
+			text := s.log.String()
 			t.Logf("the end of the server's log:\n%s", text[max(0, len(text)-4000):])
 		}
 	})
@@ -71,17 +72,24 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// start starts the program and returns once it is ready.
-func (s *server) start(t *testing.T) {
+// launch starts the program and returns at once.
+func (s *server) launch(t *testing.T) {
 	t.Helper()
 	s.mu.Lock()
-	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--db", s.db, "--listen", s.addr, "--ops-listen", s.ops, "--insecure-no-auth", "--log-level", "warn")
-	s.cmd.Stderr = &s.log
+	args := []string{"serve", "--db", s.db, "--listen", s.addr, "--ops-listen", s.ops, "--insecure-no-auth", "--log-level", "warn"}
+	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, append(args, s.flags...)...)
+	s.cmd.Stderr = s.log
 	err := s.cmd.Start()
 	s.mu.Unlock()
 	if err != nil {
 		t.Fatalf("start: %v", err)
 	}
+}
+
+// start starts the program and returns once it is ready.
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	s.launch(t)
 	deadline := time.Now().Add(20 * time.Second)
 	for s.status(t.Context(), "/readyz") != http.StatusOK {
 		if time.Now().After(deadline) {
