@@ -78,6 +78,10 @@ func ParseEntitlementKey(key string) (attribute, nativeIdentity string) {
 	return attribute, nativeIdentity
 }
 
+// HeldBody is the body of an entitlement of which nothing is known but that
+// accounts hold it. No file makes one like it.
+const HeldBody = `{"held":true}`
+
 // EntitlementBody is the body of an entitlement's record.
 type EntitlementBody struct {
 	DisplayName string            `json:"displayName,omitempty"`

@@ -38,6 +38,22 @@ func Merge(first, second Record, entitlements []string) (Record, bool) {
 	return first, true
 }
 
+// Likeness returns a text that two records of one key share exactly where Merge
+// can make one of them, Keep aside: what they say apart from the columns in
+// entitlements.
+func Likeness(r *Record, entitlements []string) string {
+	rest := r.Body
+	if len(entitlements) > 0 {
+		if attributes, err := r.Attributes(); err == nil && attributes != nil {
+			for _, name := range entitlements {
+				delete(attributes, name)
+			}
+			rest = appendAttributes(nil, attributes, func(dst []byte, v json.RawMessage) []byte { return append(dst, v...) })
+		}
+	}
+	return r.Name + "\x00" + string(rest)
+}
+
 func mergeBodies(first, second *Record, entitlements []string) ([]byte, bool) {
 	a, err := first.Attributes()
 	if err != nil || a == nil {

@@ -21,16 +21,9 @@ const (
 	maxStagedBytes = 1 << 20
 )
 
-// batch is what the next transaction stages.
-type batch struct {
-	records  []account.Record
-	lines    []int64 // of each record; 0 where there is none
-	problems []account.Problem
-	rows     int64
-	size     int
-}
-
-func (b *batch) full() bool { return b.rows >= maxStaged || b.size >= maxStagedBytes }
+// maxMerged bounds the body that the rows of one account add up to: it is read
+// and written whole.
+const maxMerged = 1 << 20
 
 // collect stages the rows of the upload.
 func (at *attempt) collect(ctx context.Context) error {
@@ -69,60 +62,71 @@ func (at *attempt) open(ctx context.Context) (Rows, error) {
 }
 
 // read reads rows until a transaction is due. end says that they are the last.
-func (at *attempt) read(ctx context.Context, rows Rows) (b batch, end bool, err error) {
+func (at *attempt) read(ctx context.Context, rows Rows) (b *batch, end bool, err error) {
+	b = newBatch(at.columns())
 	for !b.full() && (b.rows == 0 || !at.due()) {
 		if err := ctx.Err(); err != nil {
-			return b, false, err
+			return nil, false, err
 		}
 		row, err := rows.Next()
 		if errors.Is(err, io.EOF) {
 			return b, true, nil
 		}
 		if err != nil {
-			return b, false, err
+			return nil, false, err
 		}
-		b.rows++
-		line := rows.Position().Line
-		if row.Problem != nil {
-			b.problems = append(b.problems, *row.Problem)
-			line = row.Problem.Line
-		}
-		if row.Problem == nil || row.Record.Key != "" {
-			b.records = append(b.records, row.Record)
-			b.lines = append(b.lines, line)
-			b.size += len(row.Record.Key) + len(row.Record.Body)
-		}
+		b.add(&row, rows.Position().Line)
 	}
 	return b, false, nil
 }
 
+// columns are those in which rows of one account may differ.
+func (at *attempt) columns() []string {
+	if at.run.Class == account.Entitlements {
+		return nil
+	}
+	return at.source.File.Entitlements
+}
+
 // stage keeps a batch, merges the rows of one account, and reports those that
 // cannot be merged.
-func (at *attempt) stage(w account.Work, b batch, s *account.State, r *task.Report) error {
+func (at *attempt) stage(w account.Work, b *batch, s *account.State, r *task.Report) error {
 	clashes, err := w.Stage(b.records)
 	if err != nil {
 		return err
 	}
-	problems := slices.Clone(b.problems)
 	for i := range b.records {
 		if !b.records[i].Keep {
 			s.Total++
 		}
 	}
+	problems := slices.Clone(b.problems)
+	staged := map[string]*stagedRecord{}
 	for _, i := range clashes {
-		again := b.records[i]
+		again := &b.records[i]
 		if !again.Keep {
 			s.Total--
 		}
 		if again.Known {
 			continue
 		}
-		problem, err := at.merge(w, again, b.lines[i], s)
-		if err != nil {
-			return err
+		first := staged[again.Key]
+		if first == nil {
+			if first, err = at.staged(w, again.Key); err != nil {
+				return err
+			}
+			staged[again.Key] = first
 		}
-		if problem != nil {
-			problems = append(problems, *problem)
+		if first.Keep && !again.Keep {
+			s.Total++
+		}
+		problems = append(problems, first.merge(again, b.lines[i], at.columns())...)
+	}
+	for _, first := range staged {
+		if first.changed {
+			if err := w.Restage(first.Record); err != nil {
+				return err
+			}
 		}
 	}
 	slices.SortStableFunc(problems, func(a, b account.Problem) int { return cmp.Compare(a.Line, b.Line) })
@@ -135,26 +139,48 @@ func (at *attempt) stage(w account.Work, b batch, s *account.State, r *task.Repo
 	return nil
 }
 
-// merge makes one record of two rows, or says why that cannot be.
-func (at *attempt) merge(w account.Work, again account.Record, line int64, s *account.State) (*account.Problem, error) {
-	first, err := w.Staged(again.Key)
+// stagedRecord is a record that was staged, and what has become of it since.
+type stagedRecord struct {
+	account.Record
+	likeness string
+	changed  bool
+}
+
+func (at *attempt) staged(w account.Work, key string) (*stagedRecord, error) {
+	r, err := w.Staged(key)
 	if err != nil {
 		return nil, err
 	}
-	merged, ok := account.Merge(first, again, at.source.File.Entitlements)
-	if !ok {
-		return &account.Problem{
-			Line: line, Column: 1, Key: "row_repeated",
-			Text: "repeats the native identity of an earlier row and says something else; the earlier one was taken",
-		}, nil
+	return &stagedRecord{Record: r, likeness: account.Likeness(&r, at.columns())}, nil
+}
+
+// merge takes what later rows say, at their lines, or says why that cannot be.
+func (first *stagedRecord) merge(again *account.Record, lines []int64, columns []string) []account.Problem {
+	if again.Keep {
+		return nil
 	}
-	if merged.Keep == first.Keep && merged.Name == first.Name && string(merged.Body) == string(first.Body) {
-		return nil, nil //nolint:nilnil // no problem, no fault
+	likeness := account.Likeness(again, columns)
+	if !first.Keep && likeness != first.likeness {
+		return problemsAt(lines, "row_repeated",
+			"repeats the native identity of an earlier row and says something else; the earlier one was taken")
 	}
-	if first.Keep && !merged.Keep {
-		s.Total++
+	merged, ok := account.Merge(first.Record, *again, columns)
+	if !ok || !first.Keep && len(merged.Body) > maxMerged {
+		return problemsAt(lines, "row_merge_too_large",
+			fmt.Sprintf("repeats the native identity of earlier rows, which together hold more than %d bytes; it was not taken", maxMerged))
 	}
-	return nil, w.Restage(merged)
+	if first.Keep || string(merged.Body) != string(first.Body) {
+		first.Record, first.likeness, first.changed = merged, likeness, true
+	}
+	return nil
+}
+
+func problemsAt(lines []int64, key, text string) []account.Problem {
+	problems := make([]account.Problem, len(lines))
+	for i, line := range lines {
+		problems[i] = account.Problem{Line: line, Column: 1, Key: key, Text: text}
+	}
+	return problems
 }
 
 func messageOf(p account.Problem) task.Message {
@@ -172,24 +198,37 @@ func (at *attempt) collectHeld(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b := batch{rows: int64(len(accounts))}
-		if b.records, err = at.held(accounts); err != nil {
+		records, err := at.held(accounts)
+		if err != nil {
 			return err
 		}
-		b.lines = make([]int64, len(b.records))
-		at.rate.add(b.rows)
-		err = at.step(ctx, func(w account.Work, s *account.State, r *task.Report) error {
-			if len(accounts) == 0 {
-				s.Phase, s.After = account.Comparing, ""
-			} else {
-				s.After = accounts[len(accounts)-1].Key
+		// What is staged twice counts once: only the last piece says that the accounts
+		// are done.
+		for ; len(records) > maxStaged; records = records[maxStaged:] {
+			if err := at.stageHeld(ctx, records[:maxStaged], nil); err != nil {
+				return err
 			}
-			return at.stage(w, b, s, r)
-		})
-		if err != nil || len(accounts) == 0 {
+		}
+		at.rate.add(int64(len(accounts)))
+		if err := at.stageHeld(ctx, records, accounts); err != nil || len(accounts) == 0 {
 			return err
 		}
 	}
+}
+
+// stageHeld stages entitlements; accounts are those that are done with them.
+func (at *attempt) stageHeld(ctx context.Context, records []account.Record, done []account.Record) error {
+	last := records == nil && done == nil
+	b := newBatch(nil)
+	b.records, b.lines, b.rows = records, make([][]int64, len(records)), int64(len(done))
+	return at.step(ctx, func(w account.Work, s *account.State, r *task.Report) error {
+		if last {
+			s.Phase, s.After = account.Comparing, ""
+		} else if len(done) > 0 {
+			s.After = done[len(done)-1].Key
+		}
+		return at.stage(w, b, s, r)
+	})
 }
 
 // held returns the distinct entitlements of accounts.
@@ -206,7 +245,7 @@ func (at *attempt) held(accounts []account.Record) ([]account.Record, error) {
 				key := account.EntitlementKey(attribute, v)
 				if !seen[key] {
 					seen[key] = true
-					records = append(records, account.Record{Key: key, Name: v, Body: []byte("{}"), Known: true})
+					records = append(records, account.Record{Key: key, Name: v, Body: []byte(account.HeldBody), Known: true})
 				}
 			}
 		}

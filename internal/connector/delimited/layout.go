@@ -99,21 +99,43 @@ func (a *accounts) record(cells []string) (account.Record, *fault) {
 	}
 	a.body = append(a.body[:0], '{')
 	for i := range a.members {
-		if m := &a.members[i]; cells[m.cell] != "" {
-			a.append(m, cells[m.cell])
+		m := &a.members[i]
+		if cells[m.cell] == "" {
+			continue
 		}
+		if m.many {
+			a.values = split(a.values[:0], cells[m.cell], a.separator)
+			if f := valuesFault(m.cell, a.values, a.columns); f != nil {
+				return account.Record{}, f
+			}
+		}
+		a.append(m, cells[m.cell])
 	}
 	a.body = append(a.body, '}')
 	return account.Record{Key: id, Name: name, Body: slices.Clone(a.body)}, nil
 }
 
-// append appends a member to the body, unless it has no value.
-func (a *accounts) append(m *member, cell string) {
-	if m.many {
-		a.values = split(a.values[:0], cell, a.separator)
-		if len(a.values) == 0 {
-			return
+// valuesFault says what is wrong with the entitlements of a cell: each is the
+// native identity of one, and must be fit to be.
+func valuesFault(cell int, values, columns []string) *fault {
+	for _, v := range values {
+		switch {
+		case tooLong(v, maxIdentity):
+			return &fault{cell, EntitlementTooLong, fmt.Sprintf("an entitlement, in column %q, has more than %d characters",
+				task.Abbreviate(columns[cell]), maxIdentity)}
+		case strings.ContainsFunc(v, isControl):
+			return &fault{cell, EntitlementIllegal, fmt.Sprintf("an entitlement, in column %q, holds a control character",
+				task.Abbreviate(columns[cell]))}
 		}
+	}
+	return nil
+}
+
+// append appends a member to the body, unless it has no value; those of a cell
+// of many are in values.
+func (a *accounts) append(m *member, cell string) {
+	if m.many && len(a.values) == 0 {
+		return
 	}
 	if len(a.body) > 1 {
 		a.body = append(a.body, ',')

@@ -174,6 +174,9 @@ func plainAccount(columns, cells []string) (account.Record, bool) {
 		if v = strings.TrimSpace(v); v != "" && !slices.Contains(values, v) {
 			values = append(values, v)
 		}
+		if strings.ContainsAny(v, "\n\r\t") {
+			return account.Record{}, false
+		}
 	}
 	delete(body, "groups")
 	if len(values) > 0 {

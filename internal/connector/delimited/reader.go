@@ -36,6 +36,9 @@ const (
 	NameTooLong      = "name_too_long"
 	AttributeTooLong = "attribute_too_long"
 	AttributeIllegal = "attribute_illegal"
+
+	EntitlementTooLong = "entitlement_too_long"
+	EntitlementIllegal = "entitlement_illegal"
 )
 
 // layout makes records of rows.

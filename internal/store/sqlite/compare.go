@@ -31,7 +31,7 @@ const (
 		LEFT JOIN @records a ON a.source = ? AND a.key = s.key ORDER BY s.key`
 
 	missingSQL = `SELECT a.key, a.name, EXISTS (SELECT 1 FROM staged s WHERE s.task_id = ? AND s.key = a.key)
-		OR (? AND a.body <> x'7b7d')
+		OR (? AND a.body <> ?)
 		FROM (SELECT key, name, body FROM @records WHERE source = ? AND key > ? ORDER BY key LIMIT ?) a ORDER BY a.key`
 
 	bodiesSQL = `SELECT key, name, body FROM accounts WHERE source = ? AND key > ? ORDER BY key LIMIT ?`
@@ -88,7 +88,7 @@ func (s *Store) Differing(
 // Missing returns the stored records that a run has not staged, of up to limit
 // stored ones after a key. last is the key to go on after; "" at the end. Where
 // the run reads what accounts hold, only those are missing that were found so:
-// of the others more is known (their body is not {}).
+// of the others more is known (their body is not HeldBody).
 func (s *Store) Missing(
 	ctx context.Context, run *account.Run, after string, limit int,
 ) (gone []account.Gone, last string, err error) {
@@ -104,7 +104,7 @@ func (s *Store) Missing(
 				gone = append(gone, g)
 			}
 			return nil
-		}, ofClass(missingSQL, run.Class), blob(run.TaskID), run.State.Held, source, after, limit)
+		}, ofClass(missingSQL, run.Class), blob(run.TaskID), run.State.Held, []byte(account.HeldBody), source, after, limit)
 	})
 	return gone, last, err
 }
