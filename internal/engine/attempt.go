@@ -56,7 +56,7 @@ func (j *Jobs[TTx]) end(ctx context.Context, log *slog.Logger, args attemptArgs,
 	report.Attempt = args.Attempt
 	switch {
 	case err == nil:
-	case refused != nil && (refused.Refused != "" || refused.Kind == task.NotFound):
+	case refused != nil && refused.Refused != "":
 		log.InfoContext(ctx, "stopped an attempt that had lost its task", slog.Any("reason", err))
 		return
 	case ctx.Err() != nil && !j.stopping.Load():
@@ -67,8 +67,16 @@ func (j *Jobs[TTx]) end(ctx context.Context, log *slog.Logger, args attemptArgs,
 			return t.ApplyInterrupted(args.Attempt, "the server was stopped", j.now())
 		}
 	default:
-		log.ErrorContext(ctx, "an attempt failed", slog.Any("error", err))
+		if task.KindOf(err) != task.NotFound {
+			log.ErrorContext(ctx, "an attempt failed", slog.Any("error", err))
+		}
 		report = failure(args.Attempt, err)
+		decide = func(t task.Task) task.Change {
+			if t.Status != task.InProgress || t.Attempt != args.Attempt {
+				return task.Change{Task: t} // what it works on was deleted, and the task ended with it
+			}
+			return t.ApplyReport(report, j.now())
+		}
 	}
 	// The outcome is written even when the server is stopping: that is no reason
 	// to do the work again.
@@ -79,7 +87,10 @@ func (j *Jobs[TTx]) end(ctx context.Context, log *slog.Logger, args attemptArgs,
 		})
 		return err
 	})
-	if err != nil {
+	switch {
+	case task.KindOf(err) == task.NotFound:
+		log.InfoContext(ctx, "stopped an attempt that had lost its task", slog.Any("reason", err))
+	case err != nil:
 		log.WarnContext(ctx, "the outcome of an attempt was not taken", slog.Any("error", err))
 	}
 }
