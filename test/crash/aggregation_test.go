@@ -55,7 +55,7 @@ func tell(moment chan<- struct{}) {
 // TestAggregationsSurviveKill kills the server again and again while it
 // aggregates. What it does must be what it would have done without.
 func TestAggregationsSurviveKill(t *testing.T) {
-	kills, scale := 60, 1
+	kills, scale := 50, 1
 	if testing.Short() {
 		kills, scale = 6, 10
 	}
