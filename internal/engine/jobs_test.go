@@ -316,7 +316,7 @@ func TestStorageThatComesBack(t *testing.T) {
 	}
 	var second int
 	for _, e := range events {
-		if strings.Contains(e.Text, "attempt 2 started") {
+		if e.Name == task.EventStarted && e.Attempt == 2 {
 			second++
 		}
 	}

@@ -10,7 +10,9 @@ const (
 	sweepInterval = time.Second
 	// sweepBatch is small, so that no other write waits long behind one.
 	sweepBatch = 1000
-	// abandoned is how long an upload that no task took may stand still.
+	// abandoned is how long an upload that no task took may stand still. One from
+	// before the start of this process, the only one that has the file, is
+	// abandoned at once.
 	abandoned = time.Hour
 )
 
@@ -25,14 +27,15 @@ type Sweeper interface {
 // Sweep deletes what ended tasks and deleted sources leave behind.
 type Sweep struct {
 	loop
-	store Sweeper
-	now   func() time.Time
-	log   *slog.Logger
+	store   Sweeper
+	now     func() time.Time
+	started time.Time
+	log     *slog.Logger
 }
 
 // NewSweep returns the loop; Start and Stop begin and end it.
 func NewSweep(store Sweeper, now func() time.Time, log *slog.Logger) *Sweep {
-	s := &Sweep{store: store, now: now, log: log}
+	s := &Sweep{store: store, now: now, started: now(), log: log}
 	s.loop = loop{interval: sweepInterval, run: s.runOnce}
 	return s
 }
@@ -40,7 +43,11 @@ func NewSweep(store Sweeper, now func() time.Time, log *slog.Logger) *Sweep {
 // runOnce deletes all there is, in small batches.
 func (s *Sweep) runOnce(ctx context.Context) {
 	for ctx.Err() == nil {
-		more, err := s.store.Sweep(ctx, s.now().Add(-abandoned), sweepBatch)
+		before := s.now().Add(-abandoned)
+		if before.Before(s.started) {
+			before = s.started
+		}
+		more, err := s.store.Sweep(ctx, before, sweepBatch)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.log.WarnContext(ctx, "cannot delete what is left of ended tasks", slog.Any("error", err))

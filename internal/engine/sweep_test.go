@@ -42,12 +42,19 @@ func (h *heap) Sweep(_ context.Context, before time.Time, limit int) (bool, erro
 func TestSweepGoesOnUntilThereIsNoMore(t *testing.T) {
 	t.Parallel()
 	clock, h := newClock(), &heap{left: 5}
-	NewSweep(h, clock.Now, discard()).runOnce(t.Context())
+	s := NewSweep(h, clock.Now, discard())
+	s.runOnce(t.Context())
 	if h.left != 0 || h.calls != 5 {
 		t.Errorf("%d are left after %d calls", h.left, h.calls)
 	}
-	if want := clock.Now().Add(-time.Hour); !h.before.Equal(want) || h.limit != sweepBatch {
+	// What arrived before the start arrives no more.
+	if want := clock.Now(); !h.before.Equal(want) || h.limit != sweepBatch {
 		t.Errorf("uploads stand still since %s, %d rows at once; want %s, %d", h.before, h.limit, want, sweepBatch)
+	}
+	clock.Add(3 * time.Hour)
+	s.runOnce(t.Context())
+	if want := clock.Now().Add(-time.Hour); !h.before.Equal(want) {
+		t.Errorf("uploads stand still since %s; want %s", h.before, want)
 	}
 }
 

@@ -16,7 +16,8 @@ const interruptedKey = "interrupted_too_often"
 // that attempt would be.
 func (t Task) ApplyStart(attempt int, now time.Time) Change {
 	c := t.ApplyReport(Report{Attempt: attempt}, now)
-	if c.Err == nil && c.Changed && attempt > 1 {
+	// The very first start stands in the history already.
+	if c.Err == nil && c.Changed && attempt > 1 && !t.Launched.IsZero() {
 		c.add(Millis(now), EventStarted, "", "attempt %d started", attempt)
 	}
 	return c

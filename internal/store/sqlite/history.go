@@ -52,13 +52,18 @@ func (t *txn) beginHistory(id task.ID, events []task.Event) error {
 }
 
 func (t *txn) addEvent(id task.ID, e task.Event) error {
-	var last int64
-	if err := t.queryRow("SELECT coalesce(max(seq), 0) FROM history WHERE task_id = ?", blob(id)).Scan(&last); err != nil {
+	var last, latest int64
+	err := t.queryRow("SELECT coalesce(max(seq), 0), coalesce(max(at), 0) FROM history WHERE task_id = ?", blob(id)).Scan(&last, &latest)
+	if err != nil {
 		return err
+	}
+	// Its time is from before it waited for its turn; what overtook it came first.
+	if e.At.UnixMilli() < latest {
+		e.At = time.UnixMilli(latest).UTC()
 	}
 	if e.Key != "" {
 		var seq int64
-		err := t.queryRow("SELECT seq FROM history WHERE task_id = ? AND key = ?", blob(id), e.Key).Scan(&seq)
+		err = t.queryRow("SELECT seq FROM history WHERE task_id = ? AND key = ?", blob(id), e.Key).Scan(&seq)
 		if err == nil {
 			return t.exec("UPDATE history SET count = count + 1, at = ?, text = ? WHERE task_id = ? AND seq = ?",
 				e.At.UnixMilli(), e.Text, blob(id), seq)

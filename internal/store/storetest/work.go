@@ -58,8 +58,11 @@ func testWorkFenced(t trial) {
 		if diff := gocmp.Diff(state, readRun(t, s, run.TaskID).State); diff != "" {
 			t.Errorf("%d: the state (-want +got):\n%s", n, diff)
 		}
-		events := history(t, s, run.TaskID)[line:]
-		if len(events) != 1 || events[0].Name != task.EventRefused || events[0].Count != 3 || !events[0].At.Equal(at(60)) {
+		all := history(t, s, run.TaskID)
+		events := all[line:]
+		// What overtook it came first: no line is before the one above it.
+		if len(events) != 1 || events[0].Name != task.EventRefused || events[0].Count != 3 ||
+			events[0].At.Before(all[line-1].At) || events[0].At.Before(at(60)) {
 			t.Errorf("%d: the history has %+v", n, events)
 		}
 		if before.Status == task.InProgress {
