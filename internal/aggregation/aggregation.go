@@ -84,11 +84,14 @@ type Aggregator struct {
 	connector Connector
 	catalog   *task.Catalog
 	now       func() time.Time
+	receiving chan struct{} // holds a token for each file under way
 }
 
 // New returns an Aggregator.
 func New(o Options) *Aggregator {
-	return &Aggregator{store: o.Store, connector: o.Connector, catalog: o.Catalog, now: o.Now}
+	return &Aggregator{
+		store: o.Store, connector: o.Connector, catalog: o.Catalog, now: o.Now, receiving: make(chan struct{}, maxReceiving),
+	}
 }
 
 // Run returns what an aggregation is to do and how far it has come. The error is

@@ -2,6 +2,7 @@ package aggregation_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stint/internal/account"
@@ -310,4 +312,46 @@ func TestOptimization(t *testing.T) {
 	if _, state := b.aggregate(account.Accounts, file, account.Options{DisableOptimization: true}); state.Unchanged != 0 || state.Updated != 2 {
 		t.Errorf("%+v", state)
 	}
+}
+
+// Each file that arrives takes memory: only some arrive at once, the others wait
+// for one to end, and not for ever.
+func TestManyFilesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		receive := func(in io.Reader) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, err := b.aggregator.Receive(t.Context(), b.source.ID, account.Accounts, in)
+				done <- err
+			}()
+			return done
+		}
+		var pipes []*io.PipeWriter
+		var slow []<-chan error
+		for range 6 {
+			r, w := io.Pipe()
+			pipes, slow = append(pipes, w), append(slow, receive(r))
+		}
+		synctest.Wait()
+		err := <-receive(strings.NewReader("id,name,groups\n1,Ada,a\n"))
+		if e, ok := errors.AsType[*task.Error](err); !ok || e.Kind != task.Unavailable || e.RetryAfter <= 0 {
+			t.Fatalf("one more than at once: %v, want Unavailable and when to come back", err)
+		}
+		waiting := receive(strings.NewReader("id,name,groups\n1,Ada,a\n"))
+		synctest.Wait()
+		_ = pipes[0].CloseWithError(errors.New("hung up"))
+		if err := <-slow[0]; err == nil {
+			t.Error("a file that broke off was received")
+		}
+		if err := <-waiting; err != nil {
+			t.Errorf("once another had ended: %v", err)
+		}
+		for i, w := range pipes[1:] {
+			_ = w.Close() // an empty file
+			if err := <-slow[1+i]; err == nil {
+				t.Error("an empty file was received")
+			}
+		}
+	})
 }

@@ -12,18 +12,29 @@ import (
 	"stint/internal/task"
 )
 
-// chunkSize is how much of an upload is stored at once.
-const chunkSize = 1 << 20
+const (
+	// chunkSize is how much of an upload is stored at once.
+	chunkSize = 1 << 20
+	// maxReceiving is how many files are received at once: each takes memory, up to
+	// several times the longest row that is allowed. Others wait for turnWait.
+	maxReceiving = 6
+	turnWait     = 20 * time.Second
+)
 
 // Receive stores a file for a source, durably, and checks it meanwhile. The
 // error is a *task.Error where the source does not exist or the file has to be
-// refused; one of in is returned wrapped. Nothing is left of a file that was not
-// received whole or was refused.
+// refused, of kind Unavailable where too many others arrive; one of in is
+// returned wrapped. Nothing is left of a file that was not received whole or was
+// refused.
 func (a *Aggregator) Receive(ctx context.Context, sourceID task.ID, class account.Class, in io.Reader) (_ account.Upload, err error) {
 	src, err := a.store.Source(ctx, sourceID)
 	if err != nil {
 		return account.Upload{}, err
 	}
+	if err := a.takeTurn(ctx); err != nil {
+		return account.Upload{}, err
+	}
+	defer func() { <-a.receiving }()
 	id, err := task.NewID(a.now(), rand.Reader)
 	if err != nil {
 		return account.Upload{}, fmt.Errorf("receive a file: %w", err)
@@ -43,6 +54,22 @@ func (a *Aggregator) Receive(ctx context.Context, sourceID task.ID, class accoun
 	}
 	upload.ID = id
 	return upload, nil
+}
+
+// takeTurn waits until another file may be received.
+func (a *Aggregator) takeTurn(ctx context.Context) error {
+	wait := time.NewTimer(turnWait)
+	defer wait.Stop()
+	select {
+	case a.receiving <- struct{}{}:
+		return nil
+	case <-wait.C:
+		return &task.Error{
+			Kind: task.Unavailable, Msg: fmt.Sprintf("%d files are being received already", maxReceiving), RetryAfter: turnWait,
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Discard forgets a file that was received for a launch that did not come.

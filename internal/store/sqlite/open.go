@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/gofrs/flock"
+	"github.com/klauspost/compress/zstd"
 	_ "modernc.org/sqlite" // registers the driver
 )
 
@@ -51,6 +52,9 @@ type Store struct {
 
 	stmts  *statements
 	onTask TaskHook
+
+	zstd   *zstd.Encoder
+	unzstd *zstd.Decoder
 }
 
 // Open opens the file, checks that it is Stint's, and brings its schema up to
@@ -68,6 +72,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.closeFiles())
 		}
 	}()
+	if err := s.openCodec(); err != nil {
+		return nil, err
+	}
 	if o.ReadOnly {
 		if err := s.openReaders(ctx, o.Path); err != nil {
 			return nil, err
@@ -146,6 +153,9 @@ func (s *Store) closeFiles() error {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
+	}
+	if s.unzstd != nil {
+		s.unzstd.Close()
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Unlock())

@@ -16,6 +16,19 @@ import (
 // maxChunk is the most that one chunk of an upload holds.
 const maxChunk = 1 << 20
 
+// openCodec makes what compresses the chunks of uploads: one for all, for each
+// holds megabytes. It works on one chunk at a time.
+func (s *Store) openCodec() (err error) {
+	s.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err == nil {
+		s.unzstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*maxChunk))
+	}
+	if err != nil {
+		return fmt.Errorf("compress uploads: %w", err)
+	}
+	return nil
+}
+
 // BeginUpload makes an empty upload.
 func (s *Store) BeginUpload(ctx context.Context, id task.ID, now time.Time) error {
 	return s.do(ctx, "begin upload", func(t *txn) error {
@@ -27,11 +40,7 @@ func (s *Store) BeginUpload(ctx context.Context, id task.ID, now time.Time) erro
 // It is on disk when this returns. The error is of kind NotFound where the
 // upload was dropped.
 func (s *Store) AppendUpload(ctx context.Context, id task.ID, start int64, data []byte, now time.Time) error {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		return fmt.Errorf("compress an upload: %w", err)
-	}
-	chunk := enc.EncodeAll(data, nil)
+	chunk := s.zstd.EncodeAll(data, nil)
 	return s.do(ctx, "store upload", func(t *txn) error {
 		var one int
 		err := t.queryRow("UPDATE uploads SET touched = ? WHERE id = ? RETURNING 1", now.UnixMilli(), blob(id)).Scan(&one)
@@ -96,12 +105,7 @@ func (s *Store) ReadUpload(ctx context.Context, id task.ID, offset int64) ([]byt
 		if err != nil || chunk == nil {
 			return err
 		}
-		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*maxChunk))
-		if err != nil {
-			return err
-		}
-		defer dec.Close()
-		if data, err = dec.DecodeAll(chunk, nil); err != nil {
+		if data, err = s.unzstd.DecodeAll(chunk, nil); err != nil {
 			return fmt.Errorf("decompress an upload: %w", err)
 		}
 		data = data[min(offset-start, int64(len(data))):]
