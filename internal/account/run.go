@@ -3,6 +3,7 @@ package account
 import (
 	"encoding/json"
 
+	"stint/internal/source"
 	"stint/internal/task"
 )
 
@@ -48,6 +49,8 @@ type Upload struct {
 	Columns []string
 	// Bytes is its length, Rows how many it has after the header.
 	Bytes, Rows int64
+	// File is how it was read: its source may be changed before it is read again.
+	File source.File
 }
 
 // Run is an aggregation: what it is to do and how far it has come.
@@ -64,7 +67,10 @@ type State struct {
 	Options
 	Phase   Phase    `json:"phase"`
 	Columns []string `json:"columns,omitempty"` // of the upload
-	Bytes   int64    `json:"bytes,omitempty"`   // of the upload
+	// File is how the run reads, from its first row to its last, whatever becomes of
+	// its source's settings meanwhile.
+	File  source.File `json:"file"`
+	Bytes int64       `json:"bytes,omitempty"` // of the upload
 	// Held is set where there is no upload: the entitlements that the stored
 	// accounts hold are read.
 	Held bool `json:"held,omitempty"`

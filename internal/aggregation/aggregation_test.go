@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -354,4 +355,74 @@ func TestManyFilesAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// interrupted is a store whose first transaction of an attempt is its last.
+type interrupted struct {
+	*sqlite.Store
+	stop context.CancelFunc
+}
+
+func (s interrupted) Work(
+	ctx context.Context, id task.ID, attempt int, now time.Time, fn func(account.Work) (task.Report, error),
+) (task.Task, error) {
+	defer s.stop()
+	return s.Store.Work(ctx, id, attempt, now, fn)
+}
+
+// A file is read to its end as it was checked, whatever becomes of the settings of
+// its source between two attempts.
+func TestSettingsChangedBetweenAttempts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var file strings.Builder
+	file.WriteString("id,name,groups\n")
+	for i := range 3000 {
+		fmt.Fprintf(&file, "a%04d,b%04d,x;y\n", i, i)
+	}
+	upload, err := b.aggregator.Receive(t.Context(), b.source.ID, account.Accounts, strings.NewReader(file.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Also between a file and its launch.
+	b.configure(func(f *source.File) { f.MultiValueSeparator = "|" })
+	launched, err := b.aggregator.Launch(t.Context(), account.Launch{SourceID: b.source.ID, Class: account.Accounts, Upload: upload},
+		task.IdempotencyKey{}, audit.Origin{Actor: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	cut := aggregation.New(aggregation.Options{
+		Store: interrupted{b.store, stop}, Connector: files{}, Catalog: task.NewCatalog(), Now: time.Now,
+	})
+	if _, err := cut.Execute(ctx, launched.Task); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the first attempt ended with %v", err)
+	}
+	b.configure(func(f *source.File) { f.AccountID, f.Delimiter, f.Entitlements = "name", ";", nil })
+	if _, err := b.aggregator.Execute(t.Context(), launched.Task); err != nil {
+		t.Fatal(err)
+	}
+	src, err := b.store.Source(t.Context(), b.source.ID)
+	if err != nil || src.Accounts != 3000 {
+		t.Fatalf("%d accounts, %v; want 3000", src.Accounts, err)
+	}
+	page, err := query.Accounts().ParsePage("count=true&filters=" + url.QueryEscape(`nativeIdentity sw "a" and attributes.groups eq "y"`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, n, err := b.store.ListAccounts(t.Context(), page); err != nil || n != 3000 {
+		t.Errorf("%d accounts were read as the file was checked, %v; want 3000", n, err)
+	}
+}
+
+// configure changes how the files of the source are read.
+func (b *bench) configure(change func(*source.File)) {
+	b.Helper()
+	_, err := b.store.UpdateSource(b.Context(), b.source.ID, func(s source.Source) (source.Source, *audit.Entry, error) {
+		change(&s.File)
+		return s, &audit.Entry{At: s.Modified}, nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }

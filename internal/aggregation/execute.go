@@ -38,6 +38,7 @@ func (a *Aggregator) Execute(ctx context.Context, t task.Task) (task.Report, err
 	if err != nil {
 		return task.Report{}, err
 	}
+	src.File = run.State.File
 	at := &attempt{Aggregator: a, number: t.Attempt, source: src, run: run, last: a.now()}
 	for at.run.State.Phase != account.Finished {
 		// Each phase goes on where it stopped and enters the next in a transaction.

@@ -41,8 +41,11 @@ func (a *Aggregator) Launch(
 		return task.Launched{}, err
 	}
 	run := account.Run{TaskID: id, SourceID: l.SourceID, Class: l.Class, Upload: l.Upload.ID, State: account.State{
-		Options: l.Options, Phase: account.Collecting, Columns: l.Upload.Columns, Bytes: l.Upload.Bytes, Held: l.Upload.ID == "",
+		Options: l.Options, Phase: account.Collecting, Columns: l.Upload.Columns, Bytes: l.Upload.Bytes, File: l.Upload.File,
 	}}
+	if l.Upload.ID == "" {
+		run.State.Held, run.State.File = true, src.File
+	}
 	busy := func(t task.Task, other task.ID) task.Change { return t.ApplyBusy(other, now) }
 	t, created, err := a.store.CreateRun(ctx, run, c, busy, key, func(t *task.Task) (audit.Entry, error) {
 		after, err := t.MarshalWire()

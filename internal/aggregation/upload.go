@@ -52,7 +52,7 @@ func (a *Aggregator) Receive(ctx context.Context, sourceID task.ID, class accoun
 	if err := w.flush(); err != nil {
 		return account.Upload{}, err
 	}
-	upload.ID = id
+	upload.ID, upload.File = id, src.File
 	return upload, nil
 }
 
