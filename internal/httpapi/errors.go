@@ -47,6 +47,8 @@ func statusOf(kind task.ErrorKind) (status int, code, generic string) {
 		return http.StatusBadRequest, "400.1.1 Illegal update attempt", "The request attempts to update a field that cannot be updated."
 	case task.IllegalValue:
 		return http.StatusBadRequest, "400.1.3 Illegal value", "The request contains a value that is not allowed."
+	case task.Unauthenticated:
+		return http.StatusUnauthorized, "401.0 Unauthorized", "The request has no valid token."
 	case task.Forbidden:
 		return http.StatusForbidden, "403.0 Forbidden", "The server understood the request but refuses to authorize it."
 	case task.NotFound:
@@ -63,6 +65,8 @@ func statusOf(kind task.ErrorKind) (status int, code, generic string) {
 		return http.StatusRequestEntityTooLarge, "413.0 Content Too Large", "The request body is too large."
 	case task.UnsupportedMediaType:
 		return http.StatusUnsupportedMediaType, "415.0 Unsupported Media Type", "The server does not read request bodies of this type here."
+	case task.TooMany:
+		return http.StatusTooManyRequests, "429.0 Too Many Requests", "Too many requests."
 	case task.Unavailable:
 		return http.StatusServiceUnavailable, "503.0 Service Unavailable", "The service cannot answer right now. Please try again later."
 	case task.Internal:
@@ -96,17 +100,36 @@ func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Allow != "" {
 		h.Set("Allow", e.Allow)
 	}
-	if e.Kind == task.Unavailable {
-		h.Set("Retry-After", strconv.Itoa(int(max(1, e.RetryAfter/time.Second))))
+	if e.Kind == task.Unavailable || e.Kind == task.TooMany {
+		h.Set("Retry-After", strconv.Itoa(int(max(1, (e.RetryAfter+time.Second-1)/time.Second))))
 	}
-	body, merr := json.Marshal(errorBody{
+	var form any = errorBody{
 		DetailCode: code, TrackingID: requestID(ctx), Messages: english(generic), Causes: english(cause),
 		Refused: e.Refused, Stop: e.Stop,
-	})
+	}
+	switch e.Kind { //nolint:exhaustive // two kinds have a form of their own (contract, section 7)
+	case task.Unauthenticated:
+		h.Set("WWW-Authenticate", challenge(cause))
+		form = map[string]string{"error": cause}
+	case task.TooMany:
+		form = map[string]string{"message": " Rate Limit Exceeded "}
+	}
+	body, merr := json.Marshal(form)
 	if merr != nil {
 		body = []byte("{}")
 	}
 	writeJSON(w, status, body)
+}
+
+// challenge tells a client how to prove itself (RFC 6750, section 3).
+func challenge(cause string) string {
+	description := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, cause)
+	return `Bearer realm="stint", error="invalid_token", error_description="` + description + `"`
 }
 
 // writeJSON answers with a body that is JSON already.

@@ -19,6 +19,7 @@ const (
 	Missing                        // required data is missing or empty
 	IllegalUpdate                  // a change that is not allowed
 	IllegalValue                   // a value outside its set or range
+	Unauthenticated                // unknown caller
 	Forbidden                      // known caller, not allowed
 	NotFound                       // no such thing, or not visible
 	MethodNotAllowed               // the resource exists, the method does not
@@ -27,6 +28,7 @@ const (
 	PreconditionFailed             // If-Match did not match
 	TooLarge                       // a body over its limit
 	UnsupportedMediaType           // a body of a type we do not read
+	TooMany                        // too many requests
 	Unavailable                    // try again later
 )
 
@@ -51,7 +53,7 @@ type Error struct {
 	Refused Refusal
 	// Stop tells a worker to stop its work.
 	Stop bool
-	// RetryAfter is set for Unavailable.
+	// RetryAfter is set for Unavailable and TooMany.
 	RetryAfter time.Duration
 	// Allow lists the methods of the resource, for MethodNotAllowed.
 	Allow string
