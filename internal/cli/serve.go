@@ -49,6 +49,11 @@ func newServeCommand(s *session) *cobra.Command {
 	f.Var(&cfg.ShutdownTimeout, "shutdown-timeout", "how long a shutdown waits for requests and tasks under way")
 	f.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
 	f.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug (every request), info, warn or error")
+	f.StringVar(&cfg.TLSCert, "tls-cert", "", "file of the certificate and its chain (PEM); read again when it changes")
+	f.StringVar(&cfg.TLSKey, "tls-key", "", "file of the certificate's key (PEM), which others must not be able to read")
+	f.Var(&cfg.TrustedProxies, "trusted-proxies", "addresses of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed")
+	f.Var(&cfg.RateLimit, "rate-limit", "how many requests an access token may make: 100/10s; 0: any number")
+	f.Var(&cfg.CORSOrigins, "cors-origin", "a site whose pages may call the API, as https://console.example.com; may be repeated")
 	f.BoolVar(&cfg.InsecureNoAuth, "insecure-no-auth", false, "serve without tokens, on loopback only")
 	return cmd
 }

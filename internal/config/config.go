@@ -35,6 +35,13 @@ type Config struct {
 	LogLevel        string // debug, info, warn or error
 	// InsecureNoAuth serves without tokens; only on loopback.
 	InsecureNoAuth bool
+	// TLSCert and TLSKey are files in PEM form; both or none.
+	TLSCert, TLSKey string
+	// TrustedProxies may say for whom they ask; CORSOrigins are sites whose pages
+	// may call the API.
+	TrustedProxies Prefixes
+	CORSOrigins    Origins
+	RateLimit      RateLimit
 }
 
 const (
@@ -75,6 +82,7 @@ func (c *Config) Validate() error {
 		_, port, err := net.SplitHostPort(a.address)
 		check(err == nil && port != "", "%s %q is not an address: HOST:PORT, like 127.0.0.1:8080", a.flag, a.address)
 	}
+	check((c.TLSCert == "") == (c.TLSKey == ""), "--tls-cert and --tls-key go together: both or none")
 	check(c.InsecureNoAuth, "this version has no authentication yet; --insecure-no-auth serves without it, on loopback only")
 	if c.InsecureNoAuth {
 		check(IsLoopback(c.Listen), "--insecure-no-auth serves on loopback only: --listen %q is not 127.0.0.1, [::1] or localhost", c.Listen)
