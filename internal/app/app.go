@@ -8,6 +8,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -29,18 +30,6 @@ import (
 	"stint/internal/task"
 )
 
-// Timeouts of the HTTP servers. The official client opens connections on which
-// it sends nothing, and repeats a write whose connection breaks: headers must
-// come soon, idle connections are closed late.
-const (
-	headerTimeout = 10 * time.Second
-	writeTimeout  = time.Minute
-	idleTimeout   = 10 * time.Minute
-	// unreadTimeout is how long a body may take that no handler reads: the server
-	// reads it to the end before it answers. Handlers that read one set their own.
-	unreadTimeout = 5 * time.Second
-)
-
 // App is one running server. New makes it, Start begins it, Stop ends it.
 type App struct {
 	cfg   config.Config
@@ -51,6 +40,7 @@ type App struct {
 
 	api, ops       *http.Server
 	apiNet, opsNet net.Listener
+	tls            *tls.Config // of the API; nil where it is not served over TLS
 	loops          []interface {
 		Start(ctx context.Context)
 		Stop()
@@ -71,7 +61,14 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 			err = errors.Join(err, a.closeAll())
 		}
 	}()
-	// The addresses first: where one is taken, no database is made.
+	// What may fail first first: then no database is made.
+	if cfg.TLSCert != "" {
+		c, err := openCertificate(ctx, cfg.TLSCert, cfg.TLSKey, log, now)
+		if err != nil {
+			return nil, err
+		}
+		a.tls = c.config()
+	}
 	var lc net.ListenConfig
 	if a.apiNet, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
@@ -103,7 +100,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)
 	}
-	a.api, a.ops = a.server(handler, now), a.server(a.opsHandler(), now)
+	a.api = newServer(handler, defaultLimits(), a.tls, log, now)
+	a.ops = newServer(a.opsHandler(), defaultLimits(), nil, log, now)
 	a.loops = append(a.loops,
 		engine.NewLiveness(a.tasks, log), engine.NewRetention(a.tasks, time.Duration(cfg.Retention), log),
 		engine.NewSweep(a.store, now, log))
@@ -123,21 +121,13 @@ func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func(
 	return nil
 }
 
-func (a *App) server(h http.Handler, now func() time.Time) *http.Server {
-	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength != 0 {
-			_ = http.NewResponseController(w).SetReadDeadline(now().Add(unreadTimeout))
-		}
-		h.ServeHTTP(w, r)
-	})
-	return &http.Server{
-		Handler: guarded, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
-}
-
 // URL returns the address of the API, with the port that was really taken.
-func (a *App) URL() string { return "http://" + a.apiNet.Addr().String() }
+func (a *App) URL() string {
+	if a.tls != nil {
+		return "https://" + a.apiNet.Addr().String()
+	}
+	return "http://" + a.apiNet.Addr().String()
+}
 
 // OpsURL returns the address of the operations endpoints.
 func (a *App) OpsURL() string { return "http://" + a.opsNet.Addr().String() }
@@ -155,7 +145,7 @@ func (a *App) Start(ctx context.Context) {
 		net    net.Listener
 	}{{a.api, a.apiNet}, {a.ops, a.opsNet}} {
 		go func() {
-			if err := s.server.Serve(s.net); !errors.Is(err, http.ErrServerClosed) {
+			if err := serve(s.server, s.net); !errors.Is(err, http.ErrServerClosed) {
 				a.failed <- err
 			}
 		}()
