@@ -23,6 +23,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 
 	"stint/internal/aggregation"
+	"stint/internal/auth"
 	"stint/internal/config"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
@@ -76,7 +77,11 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if a.opsNet, err = lc.Listen(ctx, "tcp", cfg.OpsListen); err != nil {
 		return nil, fmt.Errorf("--ops-listen: %w", err)
 	}
-	if a.store, err = sqlite.Open(ctx, sqlite.Options{Path: cfg.DB}); err != nil {
+	keys, err := auth.OpenKeyFile(config.KeyFilePath(cfg.DB, cfg.KeyFile))
+	if err != nil {
+		return nil, err
+	}
+	if a.store, err = sqlite.Open(ctx, sqlite.Options{Path: cfg.DB, AuditKey: keys.Derive(auth.PurposeAudit)}); err != nil {
 		return nil, err
 	}
 	a.tasks, err = engine.NewTasks(ctx, engine.Options{Store: a.store, Now: now, Visibility: time.Duration(cfg.Visibility)})

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"stint/internal/audit"
+	"stint/internal/auth"
+	"stint/internal/config"
 	"stint/internal/store/sqlite"
 	"stint/internal/task"
 	"stint/internal/transfer"
@@ -16,6 +18,7 @@ import (
 // ImportOptions say what to import.
 type ImportOptions struct {
 	DB      string
+	KeyFile string // empty: beside the database
 	In      io.Reader
 	Name    string // of the file, for the audit
 	Replace bool
@@ -28,7 +31,11 @@ type ImportOptions struct {
 // Import loads the tasks of a file into a database that no server uses: all of
 // them, or none.
 func Import(ctx context.Context, o ImportOptions) (_ task.ImportResult, err error) {
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: o.DB})
+	keys, err := auth.OpenKeyFile(config.KeyFilePath(o.DB, o.KeyFile))
+	if err != nil {
+		return task.ImportResult{}, err
+	}
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: o.DB, AuditKey: keys.Derive(auth.PurposeAudit)})
 	if err != nil {
 		return task.ImportResult{}, err
 	}

@@ -8,6 +8,8 @@ import (
 
 	"stint/internal/account"
 	"stint/internal/audit"
+	"stint/internal/auth"
+	"stint/internal/config"
 	"stint/internal/source"
 	"stint/internal/store/sqlite"
 	"stint/internal/task"
@@ -28,7 +30,11 @@ const (
 func Fill(tb testing.TB, db string, now time.Time) {
 	tb.Helper()
 	ctx := context.WithoutCancel(tb.Context())
-	s, err := sqlite.Open(ctx, sqlite.Options{Path: db})
+	keys, err := auth.OpenKeyFile(config.KeyFilePath(db, ""))
+	if err != nil {
+		tb.Fatalf("open the key file: %v", err)
+	}
+	s, err := sqlite.Open(ctx, sqlite.Options{Path: db, AuditKey: keys.Derive(auth.PurposeAudit)})
 	if err != nil {
 		tb.Fatalf("open the database: %v", err)
 	}

@@ -1,9 +1,14 @@
 // Package audit describes what people did: the entries that a manual change
-// leaves behind.
+// leaves behind, and the chain that they form.
 //
-// It owns the entry and the origin of a request. It does not own storage: a
-// store writes an entry in the transaction of the change that it tells of, so
-// that neither exists without the other.
+// It owns the entry, the origin of a request, how entries are linked, and what a
+// head, a checkpoint and a verification are. It does not own storage: a store
+// writes an entry in the transaction of the change that it tells of, so that
+// neither exists without the other.
+//
+// Invariants: an entry is in one shard, at one number; its link depends on every
+// field of it and, by the link before, on all that came before it in the shard.
+// What that proves, and what it cannot, is in docs/AUDIT.md.
 package audit
 
 import (
@@ -25,11 +30,20 @@ const (
 	SourceCreate Action = "source.create"
 	SourceUpdate Action = "source.update"
 	SourceDelete Action = "source.delete"
+
+	TokenIssue   Action = "token.issue"  // an access token, to a client
+	TokenRefuse  Action = "token.refuse" // refusals, counted
+	ClientCreate Action = "client.create"
+	ClientRotate Action = "client.rotate" // another secret
+	ClientRevoke Action = "client.revoke"
+	KeyRotate    Action = "key.rotate" // another key signs access tokens
 )
 
 // Origin says who asked, from where and with what.
 type Origin struct {
-	Actor     string
+	Actor string
+	// Client is the id of the token or the application that was used, if one was.
+	Client    string
 	Address   string
 	Agent     string
 	RequestID string

@@ -14,7 +14,7 @@ import (
 )
 
 func newImportCommand(s *session) *cobra.Command {
-	var db string
+	var db, keyFile string
 	var replace bool
 	cmd := &cobra.Command{
 		Use:   "import --db PATH FILE",
@@ -35,7 +35,7 @@ func newImportCommand(s *session) *cobra.Command {
 			defer in.Close()
 			hash := sha256.New()
 			result, err := app.Import(cmd.Context(), app.ImportOptions{
-				DB: db, In: io.TeeReader(in, hash), Name: args[0], Replace: replace, Now: s.now, Actor: osUser(s),
+				DB: db, KeyFile: keyFile, In: io.TeeReader(in, hash), Name: args[0], Replace: replace, Now: s.now, Actor: osUser(s),
 				Hash: func() string { return hex.EncodeToString(hash.Sum(nil)) },
 			})
 			if err != nil {
@@ -47,6 +47,7 @@ func newImportCommand(s *session) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&db, "db", "stint.db", "path of the database file; made where it does not exist")
+	cmd.Flags().StringVar(&keyFile, "key-file", "", "path of the database's key file; PATH.key where it is not given")
 	cmd.Flags().BoolVar(&replace, "replace", false, "take the file's word where a stored task says something else")
 	return cmd
 }

@@ -40,6 +40,7 @@ func newServeCommand(s *session) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&cfg.DB, "db", cfg.DB, "path of the database file; made where it does not exist")
+	f.StringVar(&cfg.KeyFile, "key-file", "", "path of the file of its key; made where it does not exist; the database's path with .key behind it where it is not given")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address of the API")
 	f.StringVar(&cfg.OpsListen, "ops-listen", cfg.OpsListen, "address of /healthz, /readyz and /debug/pprof")
 	f.Var(&cfg.Visibility, "visibility", "how long a task is shown after it was created; 0: for ever")

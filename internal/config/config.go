@@ -18,6 +18,9 @@ import (
 type Config struct {
 	// DB is the path of the database file.
 	DB string
+	// KeyFile is the path of the file of its key; empty is the database's with
+	// ".key" behind it.
+	KeyFile string
 	// Listen and OpsListen are the addresses of the API and of the operations
 	// endpoints.
 	Listen, OpsListen string

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"stint/internal/audit"
 	"stint/internal/task"
 )
 
@@ -82,30 +81,4 @@ func (t *txn) insertEvent(id task.ID, seq int64, e task.Event) error {
 	return t.exec(`INSERT INTO history (task_id, seq, at, event, attempt, actor, text, key, count)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		blob(id), seq, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, e.Text, e.Key, e.Count)
-}
-
-func (t *txn) addAudit(e audit.Entry) error {
-	return t.exec(`INSERT INTO audit (at, action, actor, address, agent, request_id, object, before, after, words, reason)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.At.UnixMilli(), string(e.Action), e.Origin.Actor, e.Origin.Address, e.Origin.Agent, e.Origin.RequestID,
-		e.Object, []byte(e.Before), []byte(e.After), e.Words, e.Reason)
-}
-
-// Audit returns the entries about an object, oldest first.
-func (s *Store) Audit(ctx context.Context, object string) ([]audit.Entry, error) {
-	var entries []audit.Entry
-	err := s.readOne(ctx, "read audit", func(r reading) error {
-		return r.each(func(row rowScanner) error {
-			var e audit.Entry
-			var ms int64
-			var before, after []byte
-			err := row.Scan(&ms, &e.Action, &e.Origin.Actor, &e.Origin.Address, &e.Origin.Agent, &e.Origin.RequestID,
-				&e.Object, &before, &after, &e.Words, &e.Reason)
-			e.At, e.Before, e.After = time.UnixMilli(ms).UTC(), before, after
-			entries = append(entries, e)
-			return err
-		}, `SELECT at, action, actor, address, agent, request_id, object, before, after, words, reason
-			FROM audit WHERE object = ? ORDER BY seq`, object)
-	})
-	return entries, err
 }

@@ -105,7 +105,7 @@ func latest() int {
 
 // migrate applies the migrations that the file lacks, each in a transaction of
 // its own together with the new version number.
-func (s *Store) migrate(ctx context.Context) error {
+func (s *Store) migrate(ctx context.Context, o Options) error {
 	var version int
 	if err := s.write.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return fmt.Errorf("read the schema version: %w", err)
@@ -130,9 +130,29 @@ func (s *Store) migrate(ctx context.Context) error {
 				return fmt.Errorf("migrate to version %d (%s): %w", i+1, names[i], err)
 			}
 		}
+		if err := finishMigration(ctx, tx, i+1, o); err != nil {
+			_ = tx.Rollback()
+			return fmt.Errorf("migrate to version %d: %w", i+1, err)
+		}
 		if err := tx.Commit(); err != nil {
 			return fmt.Errorf("migrate to version %d: %w", i+1, err)
 		}
 	}
 	return nil
+}
+
+// auditVersion is the first version with a chain of the audit.
+const auditVersion = 3
+
+// finishMigration does, after the script of a version and in its transaction, what
+// SQL cannot.
+func finishMigration(ctx context.Context, tx *sql.Tx, version int, o Options) error {
+	if version != auditVersion {
+		return nil
+	}
+	deployment, err := newDeployment()
+	if err != nil {
+		return err
+	}
+	return beginChain(ctx, tx, o.AuditKey, deployment)
 }

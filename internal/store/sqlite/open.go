@@ -13,6 +13,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/klauspost/compress/zstd"
 	_ "modernc.org/sqlite" // registers the driver
+
+	"stint/internal/audit"
 )
 
 // The errors of Open that people meet.
@@ -21,6 +23,7 @@ var (
 	ErrNotOurs      = errors.New("is a SQLite database, but not one of Stint's")
 	ErrNewer        = errors.New("was written by a newer version of Stint")
 	ErrInUse        = errors.New("is in use by another process of Stint")
+	ErrOtherKey     = errors.New("was begun with another key file, and its audit can only be continued with that one: bring it back, or name it with --key-file")
 )
 
 // Options are the settings of a store.
@@ -30,6 +33,10 @@ type Options struct {
 	// ReadOnly opens a file that must exist, without the lock: another process
 	// may be writing to it.
 	ReadOnly bool
+	// AuditKey is the key under which the entries of the audit are linked; always
+	// the same for one database. Without one, whoever can write to the file can
+	// make links too, and the chain proves little.
+	AuditKey []byte
 }
 
 // Store is the SQLite store. Open makes one; Close ends it.
@@ -52,14 +59,15 @@ type Store struct {
 
 	stmts  *statements
 	onTask TaskHook
+	chain  *audit.Chain
 
 	zstd   *zstd.Encoder
 	unzstd *zstd.Decoder
 }
 
 // Open opens the file, checks that it is Stint's, and brings its schema up to
-// date. Its errors wrap ErrNotADatabase, ErrNotOurs, ErrNewer or ErrInUse; a
-// file refused so is left untouched.
+// date. Its errors wrap ErrNotADatabase, ErrNotOurs, ErrNewer, ErrInUse or
+// ErrOtherKey; a file refused so is left untouched.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := checkHeader(o); err != nil {
 		return nil, err
@@ -86,14 +94,15 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		close(s.done)
 		return s, nil
 	}
-	if err := s.openForWriting(ctx, o.Path); err != nil {
+	if err := s.openForWriting(ctx, o); err != nil {
 		return nil, err
 	}
 	go s.writeLoop() //nolint:contextcheck // it lives until Close
 	return s, nil
 }
 
-func (s *Store) openForWriting(ctx context.Context, path string) error {
+func (s *Store) openForWriting(ctx context.Context, o Options) error {
+	path := o.Path
 	// The lock stands beside the file itself, whatever link led there.
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -125,7 +134,10 @@ func (s *Store) openForWriting(ctx context.Context, path string) error {
 	if _, err := s.write.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
 		return fmt.Errorf("switch %s to WAL: %w", path, err)
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.migrate(ctx, o); err != nil {
+		return err
+	}
+	if err := s.openChain(ctx, o); err != nil {
 		return err
 	}
 	s.stmts = newStatements(s.write)

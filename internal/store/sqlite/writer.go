@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"stint/internal/audit"
 	"stint/internal/store/tally"
 )
 
@@ -34,6 +35,7 @@ type txn struct {
 	stmts  *statements
 	deltas tally.Deltas
 	onTask TaskHook
+	chain  *audit.Chain
 }
 
 // do runs fn in the writer and returns when its changes are on disk, or when
@@ -150,7 +152,7 @@ func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Delt
 	if err := o.ctx.Err(); err != nil {
 		return err, nil
 	}
-	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask}
+	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain}
 	if o.alone {
 		// Whatever its error, all is undone.
 		if err := o.run(t); err != nil {
