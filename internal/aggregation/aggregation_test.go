@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"stint/internal/account"
 	"stint/internal/aggregation"
 	"stint/internal/audit"
@@ -384,10 +386,17 @@ func TestSettingsChangedBetweenAttempts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Also between a file and its launch.
+	launch := func() (task.Launched, error) {
+		return b.aggregator.Launch(t.Context(), account.Launch{SourceID: b.source.ID, Class: account.Accounts, Upload: upload},
+			task.IdempotencyKey{}, audit.Origin{Actor: "test"})
+	}
+	// A file that was checked for other settings than the launch finds is refused.
 	b.configure(func(f *source.File) { f.MultiValueSeparator = "|" })
-	launched, err := b.aggregator.Launch(t.Context(), account.Launch{SourceID: b.source.ID, Class: account.Accounts, Upload: upload},
-		task.IdempotencyKey{}, audit.Origin{Actor: "test"})
+	if _, err := launch(); task.KindOf(err) != task.Conflict {
+		t.Fatalf("the launch of a file that was checked for other settings: %v, want Conflict", err)
+	}
+	b.configure(func(f *source.File) { f.MultiValueSeparator = ";" })
+	launched, err := launch()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -425,4 +434,111 @@ func (b *bench) configure(change func(*source.File)) {
 	if err != nil {
 		b.Fatal(err)
 	}
+}
+
+// Accounts that come round after round grow; what is read and written back in one
+// transaction does not, and an attempt that ends between two of them changes
+// nothing in the end.
+func TestInterruptedWhileAccountsGrow(t *testing.T) {
+	t.Parallel()
+	var file strings.Builder
+	file.WriteString("id,name,groups\n")
+	for round := range 12 {
+		for i := range 100 {
+			name := "A"
+			if i%10 == 3 && round%4 == 2 {
+				name = "another" // a warning
+			}
+			long := strings.Repeat("x", 900)
+			fmt.Fprintf(&file, "a%03d,%s,%s%d;%s%d;%s%d\n", i, name, long, 3*round, long, 3*round+1, long, 3*round+2)
+		}
+	}
+	run := func(cut bool) (account.State, []string) {
+		b := newBench(t)
+		upload, err := b.aggregator.Receive(t.Context(), b.source.ID, account.Accounts, strings.NewReader(file.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		launched, err := b.aggregator.Launch(t.Context(), account.Launch{SourceID: b.source.ID, Class: account.Accounts, Upload: upload},
+			task.IdempotencyKey{}, audit.Origin{Actor: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := &largest{Store: b.store}
+		attempts := 0
+		for err = context.Canceled; errors.Is(err, context.Canceled); attempts++ {
+			ctx, stop := context.WithCancel(t.Context())
+			seen.stop, seen.after = func() {}, 0
+			if cut && attempts < 40 {
+				seen.stop, seen.after = stop, attempts%3
+			}
+			o := aggregation.Options{Store: seen, Connector: files{}, Catalog: task.NewCatalog(), Now: time.Now}
+			_, err = aggregation.New(o).Execute(ctx, launched.Task)
+			stop()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cut && attempts < 5 {
+			t.Fatalf("only %d attempts", attempts)
+		}
+		if most := 2 << 20; seen.most > most {
+			t.Errorf("one transaction read back %d bytes, want at most %d", seen.most, most)
+		}
+		stored, err := b.store.Run(t.Context(), launched.Task.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stored.State, b.stored(account.Accounts)
+	}
+	want, accounts := run(false)
+	got, again := run(true)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("interrupted it ends otherwise (-whole +interrupted)\n%s", diff)
+	}
+	if diff := cmp.Diff(bodies(accounts), bodies(again)); diff != "" || want.Total != 100 || want.Problems != 30 {
+		t.Errorf("%d accounts, %d problems; want 100 and 30, and the same accounts (-whole +interrupted)\n%s", want.Total, want.Problems, diff)
+	}
+}
+
+// bodies drops what differs between two stores.
+func bodies(lines []string) map[string]string {
+	all := map[string]string{}
+	for _, line := range lines {
+		key, rest, _ := strings.Cut(line, " ")
+		all[key] = rest
+	}
+	return all
+}
+
+// largest is a store that notes how much a transaction reads back, and calls stop
+// after some of them.
+type largest struct {
+	*sqlite.Store
+	most, after int
+	stop        func()
+}
+
+func (s *largest) Work(
+	ctx context.Context, id task.ID, attempt int, now time.Time, fn func(account.Work) (task.Report, error),
+) (task.Task, error) {
+	read := 0
+	defer func() {
+		s.most = max(s.most, read)
+		if s.after--; s.after < 0 {
+			s.stop()
+		}
+	}()
+	return s.Store.Work(ctx, id, attempt, now, func(w account.Work) (task.Report, error) { return fn(measured{w, &read}) })
+}
+
+type measured struct {
+	account.Work
+	read *int
+}
+
+func (m measured) Staged(key string) (account.Record, error) {
+	r, err := m.Work.Staged(key)
+	*m.read += len(r.Body)
+	return r, err
 }

@@ -38,12 +38,11 @@ func (at *attempt) collect(ctx context.Context) error {
 		}
 		position := rows.Position()
 		at.rate.add(b.rows)
-		err = at.step(ctx, func(w account.Work, s *account.State, r *task.Report) error {
+		err = at.stage(ctx, b, func(s *account.State) {
 			s.Offset, s.Line = position.Offset, position.Line
 			if end {
 				s.Phase, s.After = account.Comparing, ""
 			}
-			return at.stage(w, b, s, r)
 		})
 		if err != nil || end {
 			return err
@@ -89,39 +88,88 @@ func (at *attempt) columns() []string {
 }
 
 // stage keeps a batch, merges the rows of one account, and reports those that
-// cannot be merged.
-func (at *attempt) stage(w account.Work, b *batch, s *account.State, r *task.Report) error {
+// cannot be merged. What was staged before may be large: it is read and written
+// back a little in each transaction, and the last one sets where the run goes on.
+// An attempt that is interrupted between them stages the batch again: what it
+// finds already there changes nothing and counts once.
+func (at *attempt) stage(ctx context.Context, b *batch, done func(*account.State)) error {
+	problems := slices.Clone(b.problems)
+	var left []int
+	for first := true; first || len(left) > 0; first = false {
+		var more []account.Problem
+		var rest []int
+		err := at.step(ctx, func(w account.Work, s *account.State, r *task.Report) (err error) {
+			rest = left
+			if first {
+				if rest, err = stageNew(w, b, s); err != nil {
+					return err
+				}
+			}
+			if more, rest, err = at.mergeSome(w, b, rest, s); err != nil || len(rest) > 0 {
+				return err
+			}
+			done(s)
+			s.Rows += b.rows
+			report(slices.Concat(problems, more), s, r)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		problems, left = append(problems, more...), rest
+	}
+	return nil
+}
+
+// stageNew stages the records whose key is new, and returns the indexes of the
+// others.
+func stageNew(w account.Work, b *batch, s *account.State) ([]int, error) {
 	clashes, err := w.Stage(b.records)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := range b.records {
 		if !b.records[i].Keep {
 			s.Total++
 		}
 	}
-	problems := slices.Clone(b.problems)
-	staged := map[string]*stagedRecord{}
 	for _, i := range clashes {
-		again := &b.records[i]
-		if !again.Keep {
+		if !b.records[i].Keep {
 			s.Total--
 		}
-		if again.Known {
-			continue
-		}
+	}
+	return slices.DeleteFunc(clashes, func(i int) bool { return b.records[i].Known }), nil
+}
+
+// mergeSome merges records with those staged before under their keys, as many as
+// one transaction should, and returns the problems with them and the rest.
+func (at *attempt) mergeSome(w account.Work, b *batch, clashes []int, s *account.State) ([]account.Problem, []int, error) {
+	var problems []account.Problem
+	staged := map[string]*stagedRecord{}
+	size := 0
+	for n, i := range clashes {
+		again := &b.records[i]
 		first := staged[again.Key]
+		if first == nil && size >= maxStagedBytes {
+			return problems, clashes[n:], restage(w, staged)
+		}
 		if first == nil {
+			var err error
 			if first, err = at.staged(w, again.Key); err != nil {
-				return err
+				return nil, nil, err
 			}
 			staged[again.Key] = first
+			size += len(first.Body)
 		}
 		if first.Keep && !again.Keep {
 			s.Total++
 		}
 		problems = append(problems, first.merge(again, b.lines[i], at.columns())...)
 	}
+	return problems, nil, restage(w, staged)
+}
+
+func restage(w account.Work, staged map[string]*stagedRecord) error {
 	for _, first := range staged {
 		if first.changed {
 			if err := w.Restage(first.Record); err != nil {
@@ -129,14 +177,17 @@ func (at *attempt) stage(w account.Work, b *batch, s *account.State, r *task.Rep
 			}
 		}
 	}
+	return nil
+}
+
+// report counts problems and lists the first.
+func report(problems []account.Problem, s *account.State, r *task.Report) {
 	slices.SortStableFunc(problems, func(a, b account.Problem) int { return cmp.Compare(a.Line, b.Line) })
-	s.Rows += b.rows
 	s.Problems += int64(len(problems))
 	for _, p := range problems[:min(len(problems), maxListed-s.Listed)] {
 		r.Messages = append(r.Messages, messageOf(p))
 		s.Listed++
 	}
-	return nil
 }
 
 // stagedRecord is a record that was staged, and what has become of it since.
@@ -198,59 +249,61 @@ func (at *attempt) collectHeld(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		records, err := at.held(accounts)
-		if err != nil {
-			return err
-		}
-		// What is staged twice counts once: only the last piece says that the accounts
-		// are done.
-		for ; len(records) > maxStaged; records = records[maxStaged:] {
-			if err := at.stageHeld(ctx, records[:maxStaged], nil); err != nil {
+		h := held{at: at, b: newBatch(nil), seen: map[string]bool{}}
+		for i := range accounts {
+			if err := h.take(ctx, &accounts[i]); err != nil {
 				return err
 			}
 		}
 		at.rate.add(int64(len(accounts)))
-		if err := at.stageHeld(ctx, records, accounts); err != nil || len(accounts) == 0 {
+		// What is staged twice counts once: only the last piece says that the accounts
+		// are done.
+		h.b.rows = int64(len(accounts))
+		err = at.stage(ctx, h.b, func(s *account.State) {
+			if len(accounts) == 0 {
+				s.Phase, s.After = account.Comparing, ""
+			} else {
+				s.After = accounts[len(accounts)-1].Key
+			}
+		})
+		if err != nil || len(accounts) == 0 {
 			return err
 		}
 	}
 }
 
-// stageHeld stages entitlements; accounts are those that are done with them.
-func (at *attempt) stageHeld(ctx context.Context, records []account.Record, done []account.Record) error {
-	last := records == nil && done == nil
-	b := newBatch(nil)
-	b.records, b.lines, b.rows = records, make([][]int64, len(records)), int64(len(done))
-	return at.step(ctx, func(w account.Work, s *account.State, r *task.Report) error {
-		if last {
-			s.Phase, s.After = account.Comparing, ""
-		} else if len(done) > 0 {
-			s.After = done[len(done)-1].Key
-		}
-		return at.stage(w, b, s, r)
-	})
+// held gathers the entitlements of accounts, and stages them a piece at a time.
+type held struct {
+	at   *attempt
+	b    *batch
+	seen map[string]bool // in this piece
 }
 
-// held returns the distinct entitlements of accounts.
-func (at *attempt) held(accounts []account.Record) ([]account.Record, error) {
-	var records []account.Record
-	seen := map[string]bool{}
-	for i := range accounts {
-		for _, attribute := range at.source.File.Entitlements {
-			values, err := account.EntitlementValues(accounts[i].Body, attribute)
-			if err != nil {
-				return nil, fmt.Errorf("read the entitlements of an account: %w", err)
+// take takes the entitlements of an account.
+func (h *held) take(ctx context.Context, a *account.Record) error {
+	body := []byte(account.HeldBody)
+	for _, attribute := range h.at.source.File.Entitlements {
+		values, err := account.EntitlementValues(a.Body, attribute)
+		if err != nil {
+			return fmt.Errorf("read the entitlements of an account: %w", err)
+		}
+		for _, v := range values {
+			key := account.EntitlementKey(attribute, v)
+			if h.seen[key] {
+				continue
 			}
-			for _, v := range values {
-				key := account.EntitlementKey(attribute, v)
-				if !seen[key] {
-					seen[key] = true
-					records = append(records, account.Record{Key: key, Name: v, Body: []byte(account.HeldBody), Known: true})
+			if len(h.b.records) >= maxStaged || h.b.size >= maxStagedBytes {
+				if err := h.at.stage(ctx, h.b, func(*account.State) {}); err != nil {
+					return err
 				}
+				h.b, h.seen = newBatch(nil), map[string]bool{}
 			}
+			h.seen[key] = true
+			h.b.records = append(h.b.records, account.Record{Key: key, Name: v, Body: body, Known: true})
+			h.b.size += len(key) + len(v)
 		}
 	}
-	return records, nil
+	return nil
 }
 
 func newID(now time.Time) (task.ID, error) { return task.NewID(now, rand.Reader) }

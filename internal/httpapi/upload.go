@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"mime"
@@ -112,11 +113,26 @@ func (f *formReader) parts() (*multipart.Reader, error) {
 	return multipart.NewReader(&endlessReader{in: patient, lineEnd: "\r\n"}, params["boundary"]), nil
 }
 
+// counter counts what is written.
+type counter struct {
+	to io.Writer
+	n  int64
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return c.to.Write(p)
+}
+
 // part reads one part.
 func (f *formReader) part(ctx context.Context, part *multipart.Part, got *form) error {
 	name := part.FormName()
 	got.sum.Write([]byte(strconv.Quote(name)))
-	in := io.TeeReader(part, got.sum)
+	hashed := &counter{to: got.sum}
+	// With its length behind it, no part can pass for several.
+	defer func() { fmt.Fprintf(got.sum, "\x00%d;", hashed.n) }()
+	in := io.TeeReader(part, hashed)
 	if name == "file" {
 		if got.upload.ID != "" {
 			return task.Errorf(task.Content, "file", "is given more than once")

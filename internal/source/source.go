@@ -90,6 +90,13 @@ type File struct {
 	Columns []string
 }
 
+// Reads reports whether a file that was checked for f reads the same for other:
+// all but the columns, which a first file sets.
+func (f *File) Reads(other *File) bool {
+	return f.AccountID == other.AccountID && f.DisplayName == other.DisplayName && f.Delimiter == other.Delimiter &&
+		f.MultiValueSeparator == other.MultiValueSeparator && slices.Equal(f.Entitlements, other.Entitlements)
+}
+
 // The defaults of a delimited file.
 const (
 	DefaultDelimiter           = ","

@@ -81,6 +81,8 @@ func (t *txn) insertRun(run account.Run, c task.Change, busy func(task.Task, tas
 		run.Upload = ""
 	case !errors.Is(err, sql.ErrNoRows):
 		return c, err
+	case run.Upload != "" && !run.State.File.Reads(&s.File):
+		return c, task.Errorf(task.Conflict, "file", "was checked for a source that has been changed meanwhile; send it again")
 	case run.Class == account.Accounts:
 		if err := t.settleColumns(seq, s, run.State.Columns); err != nil {
 			return c, err

@@ -72,8 +72,34 @@ func runOf(tb fataler, n int, class account.Class, src source.Source) (account.R
 		tb.Fatalf("new task: %v", err)
 	}
 	c.Task.Job = int64(n)
-	state := account.State{Phase: account.Collecting, Columns: src.File.Columns, Bytes: 1<<40 + 1}
+	state := account.State{Phase: account.Collecting, Columns: src.File.Columns, Bytes: 1<<40 + 1, File: src.File}
 	return account.Run{TaskID: c.Task.ID, SourceID: src.ID, Class: class, State: state}, c
+}
+
+// testRunOfAnotherSetting begins runs whose file was checked before the source
+// was changed.
+func testRunOfAnotherSetting(t trial) {
+	s := t.store
+	src := createSource(t, s, sourceOf(1))
+	n := 0
+	for name, change := range map[string]func(*source.File){
+		"account id": func(f *source.File) { f.AccountID += "x" }, "display name": func(f *source.File) { f.DisplayName += "x" },
+		"delimiter": func(f *source.File) { f.Delimiter = ";" }, "separator": func(f *source.File) { f.MultiValueSeparator = ";" },
+		"entitlements": func(f *source.File) { f.Entitlements = append(slices.Clone(f.Entitlements), "x") },
+	} {
+		n++
+		run, c := runOf(t, 10+n, account.Accounts, src)
+		change(&run.State.File)
+		run.Upload = idOf(100 + n)
+		upload(t, s, run.Upload, "abc")
+		_, _, err := createRun(t.Context(), s, run, c, task.IdempotencyKey{})
+		if e := wantKind(t, err, task.Conflict); e != nil && e.Field != "file" {
+			t.Errorf("%s: the error is about %q, want file", name, e.Field)
+		}
+		if _, err := s.Get(t.Context(), c.Task.ID, time.Time{}); task.KindOf(err) != task.NotFound {
+			t.Errorf("%s: the task is there: %v", name, err)
+		}
+	}
 }
 
 // createRun stores a run; a busy source ends it as a launch does.
@@ -163,7 +189,7 @@ func testRunKeepsEveryField(t trial) {
 		upload(t, s, run.Upload, "abc")
 		run.State = account.State{
 			Options: account.Options{DisableOptimization: true, AllowDeletions: 7}, Phase: account.Collecting, Columns: src.File.Columns,
-			Bytes: 3, Held: true, Offset: 1, Line: 2, After: "é\x01\"", Rows: 3, Total: 4, Problems: 5, Listed: 6, Stored: 99, New: 8,
+			Bytes: 3, File: src.File, Held: true, Offset: 1, Line: 2, After: "é\x01\"", Rows: 3, Total: 4, Problems: 5, Listed: 6, Stored: 99, New: 8,
 			Differing: 9, Unchanged: 10, Missing: 11, Withheld: 12, Why: "<&\u2028>", Created: 13, Updated: 14, Deleted: 1<<53 + 1,
 		}
 		stored, created, err := createRun(t.Context(), s, run, c, task.IdempotencyKey{})

@@ -31,6 +31,13 @@ func brokenRuns() map[string]breaks {
 		"two runs of a source":          {"run finds its source busy", func(in s) s { return crowded{in} }},
 		"two runs of a source, at once": {"runs at once", func(in s) s { return crowded{in} }},
 		"idempotency of runs ignored":   {"run repeated", func(in s) s { return otherLaunch{in, func(_ *account.Run, k *task.IdempotencyKey) { k.Key = "" }} }},
+		"file checked otherwise is taken": {"run of another setting", func(in s) s {
+			return otherLaunch{in, func(r *account.Run, _ *task.IdempotencyKey) {
+				if src, err := in.Source(context.Background(), r.SourceID); err == nil {
+					r.State.File = src.File
+				}
+			}}
+		}},
 		"columns not settled": {"run settles columns", func(in s) s {
 			return otherLaunch{in, func(r *account.Run, _ *task.IdempotencyKey) { r.State.Columns = nil }}
 		}},

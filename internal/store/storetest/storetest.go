@@ -140,6 +140,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"run finds its source busy", testRunBusy},
 		{"runs at once", testRunsAtOnce},
 		{"run repeated", testRunRepeated},
+		{"run of another setting", testRunOfAnotherSetting},
 		{"run settles columns", testRunSettlesColumns},
 		{"built in", testBuiltIn},
 		{"work fenced", testWorkFenced},
