@@ -101,6 +101,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if cfg.InsecureNoAuth {
 		options.HostAllowed = config.IsLoopback
 	}
+	options.TrustedProxies, options.CORSOrigins, options.RateLimit = cfg.TrustedProxies, cfg.CORSOrigins, httpapi.RateLimit(cfg.RateLimit)
 	handler, err := httpapi.New(options)
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)

@@ -41,6 +41,10 @@ func play(t *testing.T, e exchange) string {
 		w.Header().Set("X-Request-Id", "7f3c1b9a5d2e4860b1c2d3e4f5a60718")
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Date", "Tue, 24 Nov 2026 23:40:50 GMT")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		w.Header().Set("Cache-Control", "no-store")
 		for name, value := range e.header {
 			w.Header().Set(name, value)
 		}
@@ -141,6 +145,8 @@ func TestCheckedAnswersThatAreWrong(t *testing.T) {
 			body: strings.Replace(taskBody, `"WARNING"`, "null", 1),
 		}, "/completionStatus is null"},
 		"content type": {exchange{method: "GET", target: list, status: 200, body: "[]", header: map[string]string{"Content-Type": "text/plain"}}, "Content-Type"},
+		"frames":       {exchange{method: "GET", target: list, status: 200, body: "[]", header: map[string]string{"Content-Security-Policy": "default-src 'none'"}}, "Content-Security-Policy"},
+		"cached":       {exchange{method: "GET", target: list, status: 200, body: "[]", header: map[string]string{"Cache-Control": "public"}}, "Cache-Control"},
 		"request id":   {exchange{method: "GET", target: list, status: 200, body: "[]", header: map[string]string{"X-Request-Id": "1"}}, "X-Request-Id"},
 		"request id, other": {exchange{
 			method: "GET", target: list, status: 200, body: "[]",

@@ -40,6 +40,7 @@ func Check(request *http.Request, response *http.Response, body []byte) error {
 	errs := []error{
 		checkRequestID(request, response),
 		checkCoding(request, response),
+		checkHardened(request, response),
 	}
 	bare := request.Method == http.MethodHead || response.StatusCode == http.StatusNotModified
 	switch {
@@ -127,6 +128,25 @@ func checkRequestID(request *http.Request, response *http.Response) error {
 	}
 	if trackingForm.MatchString(asked) && id != asked {
 		return fmt.Errorf("X-Request-Id is %q, asked was %q", id, asked)
+	}
+	return nil
+}
+
+// checkHardened looks for the headers that keep browsers and caches from doing
+// harm with an answer.
+func checkHardened(request *http.Request, response *http.Response) error {
+	want := map[string]string{
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	}
+	for name, value := range want {
+		if got := response.Header.Get(name); got != value {
+			return fmt.Errorf("%s is %q, want %q", name, got, value)
+		}
+	}
+	reads := request.Method == http.MethodGet || request.Method == http.MethodHead
+	if got := response.Header.Get("Cache-Control"); got != "no-store" && (got != "private, no-cache" || !reads) {
+		return fmt.Errorf("Cache-Control is %q", got)
 	}
 	return nil
 }

@@ -18,7 +18,10 @@ import (
 
 type contextKey int
 
-const requestIDKey contextKey = iota
+const (
+	requestIDKey contextKey = iota
+	senderKey
+)
 
 // requestID returns the id under which a request is known to its client and in
 // the log.
@@ -37,7 +40,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		if !is32Hex(given) {
 			id = newRequestID()
 		}
-		ctx := context.WithValue(r.Context(), requestIDKey, id)
+		ctx := context.WithValue(context.WithValue(r.Context(), requestIDKey, id), senderKey, a.senderOf(r))
 		r = r.WithContext(ctx)
 		w.Header().Set("X-Request-Id", id)
 		rec := &recorder{ResponseWriter: w}
@@ -55,7 +58,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 			attrs := []slog.Attr{
 				slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Duration("duration", a.now().Sub(start)),
-				slog.String("remote", r.RemoteAddr),
+				slog.String("remote", clientAddress(r)),
 			}
 			if given != "" && given != id {
 				attrs = append(attrs, slog.String("client_request_id", given[:min(len(given), 128)]))
@@ -162,7 +165,7 @@ func (a *api) plainPath(next http.Handler) http.Handler {
 // origin says who asks.
 func origin(r *http.Request) audit.Origin {
 	return audit.Origin{
-		Actor: "anonymous", Address: r.RemoteAddr, Agent: r.UserAgent(), RequestID: requestID(r.Context()),
+		Actor: "anonymous", Address: clientAddress(r), Agent: r.UserAgent(), RequestID: requestID(r.Context()),
 	}
 }
 

@@ -160,7 +160,7 @@ func TestFilterBounds(t *testing.T) {
 		"63 levels of not around lists": {
 			strings.Repeat(`not (launcher eq "a" or sourceId in ("b","c") and not `, 21) + `id eq "x"` + strings.Repeat(")", 21), "",
 		},
-		"a line of nearly 1 MiB": {strings.Repeat("(", 300<<10), "filters"},
+		"a line of nearly 128 KiB": {strings.Repeat("(", 42<<10), "filters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -64,6 +65,11 @@ type Options struct {
 	// tokens serves its loopback names alone: nothing else keeps a page in a
 	// browser out whose name was made to point here.
 	HostAllowed func(host string) bool
+	// TrustedProxies are believed when they say for whom they ask.
+	TrustedProxies []netip.Prefix
+	// CORSOrigins are the sites whose pages may call the API from a browser.
+	CORSOrigins []string
+	RateLimit   RateLimit
 }
 
 type api struct {
@@ -83,6 +89,8 @@ type api struct {
 
 	hostAllowed func(string) bool
 	crossOrigin *http.CrossOriginProtection
+	proxies     []netip.Prefix
+	limiter     *rateLimiter // nil where there is no limit
 }
 
 // minCompressed is the least body that is worth compressing.
@@ -96,7 +104,11 @@ func New(o Options) (http.Handler, error) {
 	a := &api{
 		store: o.Store, tasks: o.Tasks, sources: o.Sources, accounts: o.Accounts, catalog: o.Catalog, table: query.Tasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, log: o.Log, now: o.Now, draining: o.Draining,
-		hostAllowed: o.HostAllowed, crossOrigin: http.NewCrossOriginProtection(),
+		hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
+	}
+	var err error
+	if a.crossOrigin, err = sameSite(o.CORSOrigins); err != nil {
+		return nil, err
 	}
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressed), gzhttp.SuffixETag(gzipTag), gzhttp.EnableZstd(false))
 	if err != nil {
@@ -107,5 +119,8 @@ func New(o Options) (http.Handler, error) {
 	h = compress(h)
 	h = headAsGet(h)
 	h = a.admit(h)
+	h = a.limit(h)
+	h = crossSite(o.CORSOrigins, h)
+	h = harden(h)
 	return a.observe(h), nil
 }
