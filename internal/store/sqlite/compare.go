@@ -12,6 +12,9 @@ import (
 const (
 	maxDifferences     = 1000
 	maxDifferenceBytes = 4 << 20
+	// maxGoneBytes is less: each byte of a key or a name is in several indexes, and
+	// what is missing is deleted as it is read.
+	maxGoneBytes = 512 << 10
 )
 
 // The statements that compare what a run has staged with what is stored. Each
@@ -77,7 +80,7 @@ func (s *Store) Differing(
 				before.Key = d.Key
 				d.Before = &before
 			}
-			size += len(d.Body) + len(before.Body)
+			size += len(d.Key) + len(d.Name) + len(d.Body) + len(before.Body)
 			found = append(found, d)
 		}
 		return rows.Err()
@@ -88,23 +91,32 @@ func (s *Store) Differing(
 // Missing returns the stored records that a run has not staged, of up to limit
 // stored ones after a key. last is the key to go on after; "" at the end. Where
 // the run reads what accounts hold, only those are missing that were found so:
-// of the others more is known (their body is not HeldBody).
+// of the others more is known (their body is not HeldBody). It stops early where it
+// holds enough.
 func (s *Store) Missing(
 	ctx context.Context, run *account.Run, after string, limit int,
 ) (gone []account.Gone, last string, err error) {
+	size := 0
 	err = s.readRun(ctx, run, func(r reading, source int64) error {
-		return r.each(func(row rowScanner) error {
+		rows, err := r.query(ofClass(missingSQL, run.Class),
+			blob(run.TaskID), run.State.Held, []byte(account.HeldBody), source, after, limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for size < maxGoneBytes && rows.Next() {
 			var g account.Gone
 			var staged bool
-			if err := row.Scan(&g.Key, &g.Name, &staged); err != nil {
+			if err := rows.Scan(&g.Key, &g.Name, &staged); err != nil {
 				return err
 			}
 			last = g.Key
 			if !staged {
+				size += len(g.Key) + len(g.Name)
 				gone = append(gone, g)
 			}
-			return nil
-		}, ofClass(missingSQL, run.Class), blob(run.TaskID), run.State.Held, []byte(account.HeldBody), source, after, limit)
+		}
+		return rows.Err()
 	})
 	return gone, last, err
 }
@@ -125,7 +137,7 @@ func (s *Store) AccountsAfter(ctx context.Context, run *account.Run, after strin
 			if err := rows.Scan(&a.Key, &a.Name, &a.Body); err != nil {
 				return err
 			}
-			size += len(a.Body)
+			size += len(a.Key) + len(a.Name) + len(a.Body)
 			found = append(found, a)
 		}
 		return rows.Err()

@@ -280,6 +280,32 @@ func walk[T any](tb fataler, read func(ctx context.Context, after string) ([]T, 
 	}
 }
 
+// testMissingALot misses records whose keys and names are as long as they may be.
+func testMissingALot(t trial) {
+	s := t.store
+	src := createSource(t, s, sourceOf(1))
+	long := strings.Repeat("x", 4000)
+	var changes []account.Recorded
+	for i := range 600 {
+		changes = append(changes, createdRecord(100+i, fmt.Sprintf("%s%04d", long, i), long, "{}"))
+	}
+	aggregate(t, s, 2, account.Accounts, src, changes)
+	run := begin(t, s, 10, account.Accounts, src)
+	size := 0
+	gone := walk(t, func(ctx context.Context, after string) ([]account.Gone, string, error) {
+		part, last, err := s.Missing(ctx, &run, after, 10_000)
+		held := 0
+		for _, g := range part {
+			held += len(g.Key) + len(g.Name)
+		}
+		size = max(size, held)
+		return part, last, err
+	})
+	if most := 1 << 20; len(gone) != len(changes) || size > most {
+		t.Errorf("%d are missing, want %d; up to %d bytes at once, want %d at the most", len(gone), len(changes), size, most)
+	}
+}
+
 // testCompareALot has more than is held in memory at once, in number and in
 // size.
 func testCompareALot(t trial) {

@@ -55,6 +55,7 @@ func brokenRuns() map[string]breaks {
 		"what accounts hold compared in all": {"compare", func(in s) s { return unheld{in} }},
 		"last of a range left out":           {"compare", func(in s) s { return hasty{in} }},
 		"all differences at once":            {"compare a lot", func(in s) s { return unbounded{in} }},
+		"all that is missing at once":        {"missing a lot", func(in s) s { return unbounded{in} }},
 		"nothing swept":                      {"run ends", func(in s) s { return unswept{in} }},
 		"upload of an ended run kept":        {"run ends", func(in s) s { return hoarding{in, map[task.ID][]byte{}} }},
 		"swept in large batches":             {"sweep in batches", func(in s) s { return sweeping{in, 10, 0} }},
@@ -267,6 +268,18 @@ func (b unbounded) Differing(
 			return found, last, err
 		}
 		found, last, after = append(found, part...), next, next
+	}
+}
+
+func (b unbounded) Missing(
+	ctx context.Context, r *account.Run, after string, limit int,
+) (gone []account.Gone, last string, err error) {
+	for {
+		part, next, err := b.Store.Missing(ctx, r, after, limit)
+		if err != nil || next == "" {
+			return gone, last, err
+		}
+		gone, last, after = append(gone, part...), next, next
 	}
 }
 

@@ -150,6 +150,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"record", testRecord},
 		{"compare", testCompare},
 		{"compare a lot", testCompareALot},
+		{"missing a lot", testMissingALot},
 		{"run ends", testRunEnds},
 		{"sweep in batches", testSweepBatches},
 		{"sweep a source", testSweepSource},
