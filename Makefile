@@ -24,13 +24,11 @@ build: ## build bin/stint
 run: build ## serve on .stint/ and run an example as a tracked task (LISTEN=, OPS=)
 	@scripts/run.sh $(LISTEN) $(OPS)
 
-# The race detector needs a C compiler, the program does not. SQLite itself, C
-# turned into Go, is left out of it: its own locks are not what we look for, and
-# the tests take less than half the time.
+# The race detector needs a C compiler, the program does not.
 .PHONY: test
 test: ## run all tests
 	@scripts/test-deps.sh
-	CGO_ENABLED=1 $(GO) test -race -gcflags='modernc.org/...=-race=false' -count=1 -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./...
 
 .PHONY: test-quick
 test-quick: ## run the tests without the race detector and without crash tests
