@@ -71,8 +71,9 @@ func (a *api) limit(next http.Handler) http.Handler {
 
 // key names the caller: an access token, or an address where there is none.
 func (l *rateLimiter) key(r *http.Request) uint64 {
-	if _, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); token != "" {
-		return maphash.String(l.seed, "token "+strings.TrimSpace(token))
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token = strings.TrimSpace(token); token != "" {
+		return maphash.String(l.seed, "token "+token)
 	}
 	address := senderFrom(r).address
 	if address.Is6() {
