@@ -65,3 +65,11 @@ type Entry struct {
 	Words  string
 	Reason string
 }
+
+// Actions returns all actions.
+func Actions() []Action {
+	return []Action{
+		Launch, Cancel, Clear, Import, Expire, SourceCreate, SourceUpdate, SourceDelete,
+		TokenIssue, TokenRefuse, ClientCreate, ClientRotate, ClientRevoke, KeyRotate,
+	}
+}

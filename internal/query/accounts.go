@@ -96,7 +96,7 @@ func resolveChange(f Field, allowed ...account.Change) func(string) (operand, st
 		names := make([]string, len(allowed))
 		for i, c := range allowed {
 			if task.EqualFoldASCII(value, string(c)) {
-				return operand{f, string(c)}, ""
+				return operand{field: f, value: string(c)}, ""
 			}
 			names[i] = string(c)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"stint/internal/task"
 )
@@ -24,7 +25,7 @@ const (
 	FieldCreated  Field = "created"
 )
 
-// Expr is a condition on an element: And, Or, Not, Compare, Prefix or Null. A nil
+// Expr is a condition on an element: And, Or, Not, Compare, Prefix, Range or Null. A nil
 // Expr holds for all. String returns the canonical filter text.
 type Expr interface {
 	fmt.Stringer
@@ -55,6 +56,27 @@ type Prefix struct {
 	Value string
 }
 
+// Range holds where the field is not null and stands in an order to the value:
+// that of time, of a field that is a time. The value is canonical, and so is what
+// Values gives of such a field (task.FormatTime): the order of their texts is that
+// of the times.
+type Range struct {
+	Field Field
+	Order Order
+	Value string
+}
+
+// Order is how a value stands to another.
+type Order string
+
+// The orders.
+const (
+	After    Order = "gt"
+	NotLess  Order = "ge"
+	Before   Order = "lt"
+	NotAfter Order = "le"
+)
+
 // Null holds where the field is null.
 type Null struct{ Field Field }
 
@@ -63,6 +85,7 @@ func (Or) sealed()      {}
 func (Not) sealed()     {}
 func (Compare) sealed() {}
 func (Prefix) sealed()  {}
+func (Range) sealed()   {}
 func (Null) sealed()    {}
 
 // Values gives the value of a field of one element; false is null.
@@ -106,6 +129,8 @@ func MatchLists(e Expr, v Lists) bool {
 		return slices.ContainsFunc(v(e.Field), e.holds)
 	case Prefix:
 		return slices.ContainsFunc(v(e.Field), e.holds)
+	case Range:
+		return slices.ContainsFunc(v(e.Field), e.holds)
 	case Null:
 		return len(v(e.Field)) == 0
 	}
@@ -123,6 +148,26 @@ func (e Compare) holds(value string) bool {
 
 func (e Prefix) holds(value string) bool {
 	return len(value) >= len(e.Value) && task.EqualFoldASCII(value[:len(e.Value)], e.Value)
+}
+
+func (e Range) holds(value string) bool {
+	switch e.Order {
+	case After:
+		return value > e.Value
+	case NotLess:
+		return value >= e.Value
+	case Before:
+		return value < e.Value
+	case NotAfter:
+		return value <= e.Value
+	}
+	return false
+}
+
+// Time is the value, of a field that is a time.
+func (e Range) Time() time.Time {
+	t, _ := task.ParseTime(e.Value) // canonical, so that it can be read
+	return t
 }
 
 // TaskValues gives the fields of a task.
@@ -166,6 +211,9 @@ func (e Compare) String() string { return text(e) }
 func (e Prefix) String() string { return text(e) }
 
 // String is described at And.
+func (e Range) String() string { return text(e) }
+
+// String is described at And.
 func (e Null) String() string { return text(e) }
 
 // The strengths with which operators bind; a term of a weaker one needs
@@ -204,6 +252,9 @@ func write(b *strings.Builder, e Expr, outer int) {
 		writeCompare(b, e)
 	case Prefix:
 		b.WriteString(e.Field.word() + " sw ")
+		writeQuoted(b, e.Value)
+	case Range:
+		b.WriteString(e.Field.word() + " " + string(e.Order) + " ")
 		writeQuoted(b, e.Value)
 	case Null:
 		b.WriteString(e.Field.word() + " isnull")

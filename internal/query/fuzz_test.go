@@ -19,6 +19,7 @@ func FuzzParseFilter(f *testing.F) {
 		"", " ", `""`, `id eq a`, `not(not completionStatus isnull)`, `launcher in ("a\"","b\\",c,"d\e")`, `type in (qpoc,"Identity Refresh")`,
 		`sourceId eq"x"and(type eq"a"or not launcher eq b)`, `pr id`, `target.id eq "x"`, `id EQ "a"`, `completionStatus eq null`, "id eq \"\x00\"",
 		`attributes."a\"b" eq x and attributes.c isnull`, `attributes."x`, `attributes.""`, `name sw "a" or not nativeIdentity sw b`,
+		`created gt 2026-11-24 or not created le "2026-11-24 23:40:50,1234+01"`, `created ge 1764027650123 and created lt -1`,
 		"id eq \"\xff\"", "id\u00a0eq 'a'", strings.Repeat("(", 70), strings.Repeat("not ", 70), "launcher eq Zoe\u0308",
 	} {
 		f.Add(seed)
@@ -194,7 +195,7 @@ func TestRicherTable(t *testing.T) {
 }
 
 func tables() []*Table {
-	return []*Table{Tasks(task.NewCatalog()), Sources(), Accounts(), Entitlements(), Changes()}
+	return []*Table{Tasks(task.NewCatalog()), Sources(), Accounts(), Entitlements(), Changes(), Audit()}
 }
 
 // TestTablesAreComplete holds every table against what build can make.
@@ -207,7 +208,7 @@ func TestTablesAreComplete(t *testing.T) {
 		}
 		for _, f := range fields {
 			for _, op := range f.operators {
-				build(op, f.columns, []operand{{f.columns[0], "a"}})
+				build(op, f.columns, []operand{{field: f.columns[0], value: "a"}})
 				if _, ok := f.hints[op]; ok {
 					t.Errorf("%s: a hint for %s, which is allowed", f.word, op)
 				}

@@ -60,6 +60,9 @@ func reserved(word string) bool {
 type operand struct {
 	field Field
 	value string
+	// cut says that the value was a little more than what is left of it: a part of
+	// a millisecond.
+	cut bool
 }
 
 // build makes the expression of a comparison that a table allows. columns are
@@ -76,9 +79,26 @@ func build(op operator, columns []Field, operands []operand) Expr {
 		return Not{Null{columns[0]}}
 	case opSw:
 		return Prefix{columns[0], operands[0].value}
-	case opCo, opGt, opGe, opLt, opLe:
+	case opGt, opGe, opLt, opLe:
+		return ranges(Order(op), columns[0], operands[0])
+	case opCo:
 	}
 	panic("query: a table allows the operator " + string(op) + ", which makes no expression yet")
+}
+
+// ranges compares with what is left of a value. What is after the whole value, or
+// is it, is after what is left; what is before it may be what is left.
+func ranges(order Order, f Field, o operand) Expr {
+	if o.cut {
+		switch order {
+		case NotLess:
+			order = After
+		case Before:
+			order = NotAfter
+		case After, NotAfter:
+		}
+	}
+	return Range{Field: f, Order: order, Value: o.value}
 }
 
 // equals groups the operands by field, so that a list of mixed meaning becomes

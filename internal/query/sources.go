@@ -29,7 +29,7 @@ func resolveSourceType(value string) (operand, string) {
 	if !ok {
 		return operand{}, "is not a type of source: " + source.TypeList()
 	}
-	return operand{FieldType, string(t)}, ""
+	return operand{field: FieldType, value: string(t)}, ""
 }
 
 // SourceValues gives the fields of a source.

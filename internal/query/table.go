@@ -128,7 +128,7 @@ func (f *field) allowed() string {
 
 // verbatim takes any value as it is.
 func verbatim(f Field) func(string) (operand, string) {
-	return func(value string) (operand, string) { return operand{f, value}, "" }
+	return func(value string) (operand, string) { return operand{field: f, value: value}, "" }
 }
 
 // resolveID keeps what cannot be an id: it equals none, and the list is empty.
@@ -138,15 +138,15 @@ func resolveID(value string) (operand, string) { return idOf(FieldID)(value) }
 func idOf(f Field) func(string) (operand, string) {
 	return func(value string) (operand, string) {
 		if id, ok := task.ParseID(value); ok {
-			return operand{f, string(id)}, ""
+			return operand{field: f, value: string(id)}, ""
 		}
-		return operand{f, task.LowerASCII(value)}, ""
+		return operand{field: f, value: task.LowerASCII(value)}, ""
 	}
 }
 
 func resolveStatus(value string) (operand, string) {
 	if s, ok := task.ParseCompletionStatus(value); ok {
-		return operand{FieldStatus, string(s)}, ""
+		return operand{field: FieldStatus, value: string(s)}, ""
 	}
 	hint := ""
 	if task.EqualFoldASCII(value, wordNull) || value == "" {
@@ -160,13 +160,13 @@ func resolveStatus(value string) (operand, string) {
 func resolveType(c *task.Catalog) func(string) (operand, string) {
 	return func(value string) (operand, string) {
 		if d, ok := c.Lookup(value); ok {
-			return operand{FieldKind, string(d.Kind)}, ""
+			return operand{field: FieldKind, value: string(d.Kind)}, ""
 		}
 		types := task.Types()
 		names := make([]string, len(types))
 		for i, t := range types {
 			if task.EqualFoldASCII(value, string(t)) {
-				return operand{FieldType, string(t)}, ""
+				return operand{field: FieldType, value: string(t)}, ""
 			}
 			names[i] = string(t)
 		}
