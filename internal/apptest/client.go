@@ -108,6 +108,17 @@ func Send(tb testing.TB, addr string, r Request) Answer {
 	return answer
 }
 
+// SendUnchecked sends a request whose answer is not the API's own: one that the
+// HTTP server itself refuses, or a question about other sites' pages.
+func SendUnchecked(tb testing.TB, addr string, r Request) Answer {
+	tb.Helper()
+	answer, err := exchange(tb, addr, r)
+	if err != nil {
+		tb.Fatalf("%.20s %.200s: %v", r.Method, r.Target, err)
+	}
+	return answer
+}
+
 func exchange(tb testing.TB, addr string, r Request) (Answer, error) {
 	tb.Helper()
 	// Clean-ups send requests too, when the context of their test is over.
