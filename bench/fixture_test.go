@@ -91,10 +91,7 @@ func open(b *testing.B, path string) *server {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tasks, err := engine.NewTasks(ctx, engine.Options{Store: store, Now: time.Now, Visibility: 90 * 24 * time.Hour})
-	if err != nil {
-		b.Fatal(err)
-	}
+	tasks := engine.NewTasks(engine.Options{Store: store, Now: time.Now, Visibility: 90 * 24 * time.Hour, ReportKey: []byte("key")})
 	handler, err := httpapi.New(httpapi.Options{
 		Store: store, Tasks: tasks, Catalog: task.NewCatalog(), Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Draining: func() bool { return false },

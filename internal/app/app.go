@@ -7,15 +7,19 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,10 +27,12 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 
 	"stint/internal/aggregation"
+	"stint/internal/audit"
 	"stint/internal/auth"
 	"stint/internal/config"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
+	"stint/internal/principal"
 	"stint/internal/store/sqlite"
 	"stint/internal/task"
 )
@@ -38,6 +44,7 @@ type App struct {
 	store *sqlite.Store
 	tasks *engine.Tasks
 	jobs  *engine.Jobs[*sql.Tx]
+	auth  *auth.Service // nil without tokens
 
 	api, ops       *http.Server
 	apiNet, opsNet net.Listener
@@ -84,10 +91,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if a.store, err = sqlite.Open(ctx, sqlite.Options{Path: cfg.DB, AuditKey: keys.Derive(auth.PurposeAudit)}); err != nil {
 		return nil, err
 	}
-	a.tasks, err = engine.NewTasks(ctx, engine.Options{Store: a.store, Now: now, Visibility: time.Duration(cfg.Visibility)})
-	if err != nil {
-		return nil, err
-	}
+	a.tasks = engine.NewTasks(engine.Options{
+		Store: a.store, Now: now, Visibility: time.Duration(cfg.Visibility), ReportKey: keys.Derive(auth.PurposeReports),
+	})
 	catalog := task.NewCatalog()
 	aggregations := aggregation.New(aggregation.Options{Store: a.store, Connector: delimitedFiles{}, Catalog: catalog, Now: now})
 	if err := a.setUpJobs(ctx, aggregations, now); err != nil {
@@ -98,8 +104,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 		Aggregations: aggregations, MaxUpload: int64(cfg.MaxUpload),
 		Catalog: catalog, Log: log, Now: now, Draining: a.draining.Load,
 	}
-	if cfg.InsecureNoAuth {
-		options.HostAllowed = config.IsLoopback
+	if err := a.setUpAuth(ctx, keys, &options); err != nil {
+		return nil, err
 	}
 	options.TrustedProxies, options.CORSOrigins, options.RateLimit = cfg.TrustedProxies, cfg.CORSOrigins, httpapi.RateLimit(cfg.RateLimit)
 	handler, err := httpapi.New(options)
@@ -113,6 +119,65 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 		engine.NewSweep(a.store, now, log))
 	return a, nil
 }
+
+// setUpAuth has the API ask who asks, unless it is served without tokens.
+func (a *App) setUpAuth(ctx context.Context, keys *auth.Keyring, o *httpapi.Options) error {
+	id, err := a.store.Setting(ctx, "deployment", []byte(newDeploymentID()))
+	if err != nil {
+		return err
+	}
+	o.TenantID, o.Issuer = string(id), cmp.Or(strings.TrimRight(a.cfg.PublicURL, "/"), a.URL())
+	if a.cfg.InsecureNoAuth {
+		o.HostAllowed = config.IsLoopback
+		return nil
+	}
+	external := auth.External{Issuer: a.cfg.OIDCIssuer, Audience: a.cfg.OIDCAudience}
+	for _, text := range a.cfg.OIDCGrants {
+		grant, err := auth.ParseClaimGrant(text)
+		if err != nil {
+			return fmt.Errorf("--oidc-grant: %w", err)
+		}
+		external.Grants = append(external.Grants, grant)
+	}
+	a.auth, err = auth.NewService(ctx, auth.Options{
+		Store: a.store, Keyring: keys, Issuer: o.Issuer, Lifetime: time.Duration(a.cfg.TokenLifetime), External: external,
+		Now: o.Now, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	o.Auth = a.auth
+	a.loops = append(a.loops, a.auth)
+	return nil
+}
+
+func newDeploymentID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+// FirstToken makes the token of the first administrator, where no client was ever
+// made; nil where there is nothing to do.
+func (a *App) FirstToken(ctx context.Context, user string) (*FirstToken, error) {
+	if a.auth == nil {
+		return nil, nil //nolint:nilnil // without tokens there is none to make
+	}
+	if any, err := a.store.AnyClient(ctx); err != nil || any {
+		return nil, err
+	}
+	c, secret, err := a.auth.CreateClient(ctx, principal.Client{
+		Sort: principal.PersonalAccessToken, Name: "first start", User: user,
+		Levels: []principal.Level{principal.OrgAdmin}, Scopes: []principal.Scope{principal.AllScopes},
+	}, "the first start of this database", audit.System())
+	if err != nil {
+		return nil, err
+	}
+	return &FirstToken{ID: string(c.ID), Secret: secret}, nil
+}
+
+// FirstToken is what the first start hands out, once.
+type FirstToken struct{ ID, Secret string }
 
 // setUpJobs makes the queue, in the same file, and has it follow every task.
 func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func() time.Time) (err error) {

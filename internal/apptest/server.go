@@ -56,9 +56,7 @@ func Start(tb testing.TB, o Options) *Server {
 	if err := cfg.Validate(); err != nil {
 		tb.Fatalf("settings: %v", err)
 	}
-	if len(o.Import) > 0 {
-		importTasks(tb, cfg.DB, o)
-	}
+	putDatabase(tb, cfg.DB, o)
 	// A server outlives the context of the test that started it: clean-ups speak
 	// to it.
 	ctx := context.WithoutCancel(tb.Context())
@@ -81,35 +79,54 @@ func (s *Server) Send(tb testing.TB, r Request) Answer {
 	return Send(tb, s.Addr, r)
 }
 
-// imported holds the databases that imports made, by what was imported: most
-// tests start from the same tasks.
-var imported struct {
+// databases holds what servers start from, by what was imported into it: to make
+// one takes longer than most tests.
+var databases struct {
 	sync.Mutex
+	key   []byte // of all of them
 	files map[string][]byte
 }
 
-// importTasks puts a database that holds the tasks where the server will look
-// for it.
-func importTasks(tb testing.TB, db string, o Options) {
+// putDatabase puts a database that holds the tasks, and its key, where the server
+// will look for them.
+func putDatabase(tb testing.TB, db string, o Options) {
 	tb.Helper()
-	imported.Lock()
-	defer imported.Unlock()
-	file, known := imported.files[string(o.Import)]
+	databases.Lock()
+	defer databases.Unlock()
+	if databases.files == nil {
+		databases.files = map[string][]byte{"": emptyDatabase(tb)}
+	}
+	file, known := databases.files[string(o.Import)]
 	if !known {
 		file = importOnce(tb, o)
-		if imported.files == nil {
-			imported.files = map[string][]byte{}
-		}
-		imported.files[string(o.Import)] = file
+		databases.files[string(o.Import)] = file
 	}
-	if err := os.WriteFile(db, file, 0o600); err != nil {
-		tb.Fatal(err)
+	write(tb, db, file)
+	write(tb, config.KeyFilePath(db, ""), databases.key)
+}
+
+// emptyDatabase makes the database of a server that was started once.
+func emptyDatabase(tb testing.TB) []byte {
+	tb.Helper()
+	cfg := config.Default()
+	cfg.DB = filepath.Join(tb.TempDir(), "empty.db")
+	cfg.Listen, cfg.OpsListen, cfg.InsecureNoAuth = "127.0.0.1:0", "127.0.0.1:0", true
+	a, err := app.New(context.WithoutCancel(tb.Context()), cfg, slog.New(slog.DiscardHandler), time.Now)
+	if err == nil {
+		err = a.Stop()
 	}
+	if err != nil {
+		tb.Fatalf("make an empty database: %v", err)
+	}
+	databases.key = read(tb, config.KeyFilePath(cfg.DB, ""))
+	return closedFile(tb, cfg.DB)
 }
 
 func importOnce(tb testing.TB, o Options) []byte {
 	tb.Helper()
 	db := filepath.Join(tb.TempDir(), "imported.db")
+	write(tb, db, databases.files[""])
+	write(tb, config.KeyFilePath(db, ""), databases.key)
 	result, err := app.Import(tb.Context(), app.ImportOptions{
 		DB: db, In: bytes.NewReader(o.Import), Name: "tasks.ndjson", Actor: "test", Now: o.Now,
 		Hash: func() string { return "" },
@@ -120,12 +137,30 @@ func importOnce(tb testing.TB, o Options) []byte {
 	if lines := bytes.Count(bytes.TrimSpace(o.Import), []byte("\n")) + 1; result.Added != lines {
 		tb.Fatalf("imported %+v of %d lines", result, lines)
 	}
+	return closedFile(tb, db)
+}
+
+// closedFile reads a database that nobody has open.
+func closedFile(tb testing.TB, db string) []byte {
+	tb.Helper()
 	if _, err := os.Stat(db + "-wal"); err == nil {
-		tb.Fatal("the import left a write-ahead log behind: the file alone is not the database")
+		tb.Fatal("a write-ahead log was left behind: the file alone is not the database")
 	}
-	file, err := os.ReadFile(db)
+	return read(tb, db)
+}
+
+func read(tb testing.TB, path string) []byte {
+	tb.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return file
+	return data
+}
+
+func write(tb testing.TB, path string, data []byte) {
+	tb.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		tb.Fatal(err)
+	}
 }

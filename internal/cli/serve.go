@@ -21,7 +21,7 @@ func newServeCommand(s *session) *cobra.Command {
 		Short: "Serve the API on a database file",
 		Long: "Serve the API on a database file. Every flag can be set in the environment too: STINT_DB for --db, and so on;\n" +
 			"a flag is stronger.",
-		Example: "  stint serve --db stint.db --insecure-no-auth",
+		Example: "  stint serve --db stint.db\n  stint serve --db stint.db --insecure-no-auth",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flagsFromEnv(s, cmd.Flags()); err != nil {
@@ -34,6 +34,13 @@ func newServeCommand(s *session) *cobra.Command {
 			a, err := app.New(cmd.Context(), cfg, log, s.now)
 			if err != nil {
 				return err
+			}
+			first, err := a.FirstToken(cmd.Context(), "admin")
+			if err != nil {
+				return errors.Join(err, a.Stop())
+			}
+			if first != nil {
+				printFirstToken(s.Out, a.URL(), first)
 			}
 			return a.Run(cmd.Context())
 		},
@@ -50,6 +57,12 @@ func newServeCommand(s *session) *cobra.Command {
 	f.Var(&cfg.ShutdownTimeout, "shutdown-timeout", "how long a shutdown waits for requests and tasks under way")
 	f.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
 	f.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug (every request), info, warn or error")
+	f.StringVar(&cfg.PublicURL, "public-url", "", "URL under which clients know the API, and which signs its tokens; that of --listen where it is not given")
+	f.Var(&cfg.TokenLifetime, "token-lifetime", "how long an access token is good: 1m to 1d")
+	f.StringVar(&cfg.OIDCIssuer, "oidc-issuer", "", "URL of an OpenID Connect provider whose access tokens are trusted, too")
+	f.StringVar(&cfg.OIDCAudience, "oidc-audience", "", "the audience that its tokens must be for")
+	f.StringArrayVar(&cfg.OIDCGrants, "oidc-grant", nil,
+		"what a claim gives: CLAIM:VALUE=LEVEL or CLAIM:VALUE=SCOPE, like groups:identity-admins=ORG_ADMIN; may be repeated")
 	f.StringVar(&cfg.TLSCert, "tls-cert", "", "file of the certificate and its chain (PEM); read again when it changes")
 	f.StringVar(&cfg.TLSKey, "tls-key", "", "file of the certificate's key (PEM), which others must not be able to read")
 	f.Var(&cfg.TrustedProxies, "trusted-proxies", "addresses of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed")
@@ -84,4 +97,26 @@ func newLogger(w io.Writer, format, level string) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// printFirstToken tells the administrator how to get in. Nobody can ask again: it
+// goes to the standard output and not to the log, which is kept.
+func printFirstToken(w io.Writer, url string, t *app.FirstToken) {
+	fmt.Fprintf(w, `This database is new: here is the personal access token of its administrator.
+It is shown once; keep it.
+
+  export STINT_URL=%s
+  export STINT_CLIENT_ID=%s
+  export STINT_CLIENT_SECRET=%s
+
+Try it:
+
+  stint task list
+
+or, without this program:
+
+  curl -s $STINT_URL/oauth/token -u $STINT_CLIENT_ID:$STINT_CLIENT_SECRET -d grant_type=client_credentials
+  curl -s $STINT_URL/task-status/v1 -H "Authorization: Bearer ACCESS_TOKEN"
+
+`, url, t.ID, t.Secret)
 }

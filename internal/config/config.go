@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,15 @@ type Config struct {
 	LogLevel        string // debug, info, warn or error
 	// InsecureNoAuth serves without tokens; only on loopback.
 	InsecureNoAuth bool
+	// PublicURL is the URL under which the API is known; empty is that of Listen.
+	PublicURL string
+	// TokenLifetime is that of an access token.
+	TokenLifetime Duration
+	// OIDCIssuer is an identity provider whose tokens for OIDCAudience are trusted,
+	// too; OIDCGrants say what a claim's value gives, as CLAIM:VALUE=LEVEL or
+	// CLAIM:VALUE=SCOPE.
+	OIDCIssuer, OIDCAudience string
+	OIDCGrants               []string
 	// TLSCert and TLSKey are files in PEM form; both or none.
 	TLSCert, TLSKey string
 	// TrustedProxies may say for whom they ask; CORSOrigins are sites whose pages
@@ -57,7 +67,7 @@ func Default() Config {
 	return Config{
 		DB: "stint.db", Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081",
 		Visibility: Duration(90 * day), Retention: Duration(90 * day), ShutdownTimeout: Duration(30 * time.Second),
-		Workers: 4, MaxUpload: 1 << 30, LogFormat: "text", LogLevel: "info",
+		Workers: 4, MaxUpload: 1 << 30, TokenLifetime: Duration(15 * time.Minute), LogFormat: "text", LogLevel: "info",
 	}
 }
 
@@ -86,11 +96,21 @@ func (c *Config) Validate() error {
 		check(err == nil && port != "", "%s %q is not an address: HOST:PORT, like 127.0.0.1:8080", a.flag, a.address)
 	}
 	check((c.TLSCert == "") == (c.TLSKey == ""), "--tls-cert and --tls-key go together: both or none")
-	check(c.InsecureNoAuth, "this version has no authentication yet; --insecure-no-auth serves without it, on loopback only")
+	check(c.TokenLifetime >= Duration(time.Minute) && c.TokenLifetime <= Duration(day),
+		"--token-lifetime %s is not allowed: 1m to 1d", c.TokenLifetime)
+	check(c.PublicURL == "" || isBaseURL(c.PublicURL), "--public-url %q is not a URL: like https://stint.example.com", c.PublicURL)
+	check((c.OIDCIssuer == "") == (c.OIDCAudience == ""), "--oidc-issuer and --oidc-audience go together: both or none")
+	check(c.OIDCIssuer == "" || isBaseURL(c.OIDCIssuer), "--oidc-issuer %q is not a URL: like https://login.example.com", c.OIDCIssuer)
+	check(c.OIDCIssuer != "" || len(c.OIDCGrants) == 0, "--oidc-grant is given without --oidc-issuer")
 	if c.InsecureNoAuth {
 		check(IsLoopback(c.Listen), "--insecure-no-auth serves on loopback only: --listen %q is not 127.0.0.1, [::1] or localhost", c.Listen)
 	}
 	return errors.Join(errs...)
+}
+
+func isBaseURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }
 
 // IsLoopback reports whether a host, or an address with a port, can be reached

@@ -45,7 +45,10 @@ func TestValidateNamesEverythingThatIsWrong(t *testing.T) {
 		change func(*config.Config)
 		says   []string
 	}{
-		"no authentication yet":  {func(c *config.Config) { c.InsecureNoAuth = false }, []string{"--insecure-no-auth"}},
+		"tokens for ever":        {func(c *config.Config) { c.TokenLifetime = config.Duration(25 * time.Hour) }, []string{"--token-lifetime", "25h"}},
+		"no public URL":          {func(c *config.Config) { c.PublicURL = "stint.example.com" }, []string{"--public-url", "stint.example.com"}},
+		"a provider for nobody":  {func(c *config.Config) { c.OIDCIssuer = "https://login.example.com" }, []string{"--oidc-audience"}},
+		"grants of no provider":  {func(c *config.Config) { c.OIDCGrants = []string{"a:b=ORG_ADMIN"} }, []string{"--oidc-grant"}},
 		"every address":          {func(c *config.Config) { c.Listen = ":8080" }, []string{"loopback", `":8080"`}},
 		"another address":        {func(c *config.Config) { c.Listen = "10.0.0.1:8080" }, []string{"loopback"}},
 		"a name":                 {func(c *config.Config) { c.Listen = "localhost.example.com:80" }, []string{"loopback"}},

@@ -195,10 +195,7 @@ func TestGraceAfterAFullDisk(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	store := &failingStore{Store: b.store}
-	var err error
-	if b.Tasks, err = NewTasks(t.Context(), Options{Store: store, Now: b.clock.Now}); err != nil {
-		t.Fatal(err)
-	}
+	b.Tasks = NewTasks(Options{Store: store, Now: b.clock.Now, ReportKey: []byte("key")})
 	live := NewLiveness(b.Tasks, discard())
 	b.watch(t, live, time.Minute)
 	back, silent := b.running(t, 10*time.Second), b.running(t, 10*time.Second)

@@ -116,10 +116,7 @@ func TestLoopsOverTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tasks, err := NewTasks(t.Context(), Options{Store: store, Now: time.Now})
-		if err != nil {
-			t.Fatal(err)
-		}
+		tasks := NewTasks(Options{Store: store, Now: time.Now})
 		b := &bench{Tasks: tasks, store: store, clock: newClock()}
 		live, retention := NewLiveness(tasks, discard()), NewRetention(tasks, 2*time.Hour, discard())
 		live.Start(t.Context())

@@ -151,9 +151,7 @@ func TestImportedOver(t *testing.T) {
 					t.Fatal(err)
 				}
 				b := &bench{clock: newClock(), store: store}
-				if b.Tasks, err = NewTasks(t.Context(), Options{Store: store, Now: b.clock.Now}); err != nil {
-					t.Fatal(err)
-				}
+				b.Tasks = NewTasks(Options{Store: store, Now: b.clock.Now})
 				return b
 			}
 			ran := executing(func(_ context.Context, tk task.Task) (task.Report, error) {

@@ -23,7 +23,6 @@ type Store interface {
 	Update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error)
 	Overdue(ctx context.Context, now time.Time, limit int) ([]task.ID, error)
 	Purge(ctx context.Context, before time.Time, limit int, expire audit.UpdateFunc) (int, error)
-	Setting(ctx context.Context, name string, initial []byte) ([]byte, error)
 }
 
 // Options are the settings of Tasks.
@@ -33,6 +32,8 @@ type Options struct {
 	// Visibility is how long a task is shown after it was created; 0 is for
 	// ever.
 	Visibility time.Duration
+	// ReportKey makes the report tokens.
+	ReportKey []byte
 }
 
 // Tasks carries out the operations on tasks. All methods are safe for
@@ -41,7 +42,7 @@ type Tasks struct {
 	store      Store
 	now        func() time.Time
 	visibility time.Duration
-	secret     []byte // signs report tokens
+	reportKey  []byte
 	hub        *hub
 	// failedAt is when a write last failed for want of storage, in Unix
 	// milliseconds.
@@ -51,18 +52,11 @@ type Tasks struct {
 	ends   map[task.ID]context.CancelFunc // what stops the work of a task here
 }
 
-// NewTasks returns Tasks over a store; the first ever makes the secret of the
-// report tokens and keeps it there.
-func NewTasks(ctx context.Context, o Options) (*Tasks, error) {
-	fresh := make([]byte, 32)
-	if _, err := rand.Read(fresh); err != nil {
-		return nil, fmt.Errorf("make the secret of report tokens: %w", err)
+// NewTasks returns Tasks over a store.
+func NewTasks(o Options) *Tasks {
+	return &Tasks{
+		store: o.Store, now: o.Now, visibility: o.Visibility, reportKey: o.ReportKey, hub: newHub(), ends: map[task.ID]context.CancelFunc{},
 	}
-	secret, err := o.Store.Setting(ctx, "report_token_secret", fresh)
-	if err != nil {
-		return nil, fmt.Errorf("read the secret of report tokens: %w", err)
-	}
-	return &Tasks{store: o.Store, now: o.Now, visibility: o.Visibility, secret: secret, hub: newHub(), ends: map[task.ID]context.CancelFunc{}}, nil
 }
 
 // VisibleSince returns the time after which a task must have been created to be
@@ -102,7 +96,7 @@ func (s *Tasks) Launch(ctx context.Context, l task.Launch, key task.IdempotencyK
 // reportToken returns the token of a task: made from its id, so that the repeat
 // of a launch can hand it out again and nothing needs to be stored.
 func (s *Tasks) reportToken(id task.ID) string {
-	mac := hmac.New(sha256.New, s.secret)
+	mac := hmac.New(sha256.New, s.reportKey)
 	mac.Write([]byte("report token of " + id))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stint/internal/account"
+	"stint/internal/principal"
 	"stint/internal/strictjson"
 	"stint/internal/task"
 )
@@ -87,7 +88,7 @@ func (a *api) launchTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return a.unused(r.Context(), got, err)
 	}
-	builtIn, err := a.runsItself(r.Context(), b, &l)
+	builtIn, err := a.mayLaunch(r.Context(), b, &l)
 	if err != nil {
 		return a.unused(r.Context(), got, err)
 	}
@@ -132,7 +133,7 @@ func (a *api) readLaunch(w http.ResponseWriter, r *http.Request) (*form, error) 
 		if err != nil {
 			return account.Upload{}, err
 		}
-		builtIn, err := a.runsItself(ctx, b, &l)
+		builtIn, err := a.mayLaunch(ctx, b, &l)
 		if err != nil {
 			return account.Upload{}, err
 		}
@@ -171,6 +172,23 @@ func classOf(kind task.Kind) account.Class {
 		return account.Entitlements
 	}
 	return 0
+}
+
+// mayLaunch tells whether Stint runs a task itself, and refuses a caller that may
+// not launch it.
+func (a *api) mayLaunch(ctx context.Context, b *launchBody, l *task.Launch) (bool, error) {
+	builtIn, err := a.runsItself(ctx, b, l)
+	if err != nil {
+		return false, err
+	}
+	right := runTasks()
+	switch {
+	case builtIn && classOf(l.Definition.Kind) == account.Accounts:
+		right = loadAccounts()
+	case builtIn:
+		right = loadEntitlements()
+	}
+	return builtIn, alsoNeeds(ctx, right, l.SourceID)
 }
 
 // runsItself tells whether Stint runs a task itself: where the launch says so,
@@ -257,5 +275,9 @@ func idempotencyKey(r *http.Request) (task.IdempotencyKey, error) {
 		return task.IdempotencyKey{}, task.Errorf(task.IllegalValue, "Idempotency-Key",
 			"%q is not allowed: one text of 1 to 255 printable ASCII characters", task.Abbreviate(strings.Join(values, ", ")))
 	}
-	return task.IdempotencyKey{Key: key}, nil
+	named := task.IdempotencyKey{Key: key}
+	if p := principal.Of(r.Context()); p != nil {
+		named.Client = p.Client
+	}
+	return named, nil
 }

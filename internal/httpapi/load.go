@@ -55,6 +55,9 @@ func (a *api) load(w http.ResponseWriter, r *http.Request, class account.Class) 
 	if _, err := a.sources.Source(r.Context(), id); err != nil {
 		return nil, err
 	}
+	if err := onSource(r.Context(), string(id)); err != nil {
+		return nil, err
+	}
 	reader := &formReader{
 		api: a, w: w, r: r, known: []string{fieldDisableOptimization, fieldAllowDeletions},
 		receive: func(ctx context.Context, _ map[string]string, in io.Reader) (account.Upload, error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"stint/internal/audit"
+	"stint/internal/principal"
 	"stint/internal/task"
 )
 
@@ -21,6 +22,7 @@ type contextKey int
 const (
 	requestIDKey contextKey = iota
 	senderKey
+	rightKey
 )
 
 // requestID returns the id under which a request is known to its client and in
@@ -164,9 +166,13 @@ func (a *api) plainPath(next http.Handler) http.Handler {
 
 // origin says who asks.
 func origin(r *http.Request) audit.Origin {
-	return audit.Origin{
+	from := audit.Origin{
 		Actor: "anonymous", Address: clientAddress(r), Agent: r.UserAgent(), RequestID: requestID(r.Context()),
 	}
+	if p := principal.Of(r.Context()); p != nil {
+		from.Actor, from.Client = p.Name, p.Client
+	}
+	return from
 }
 
 func is32Hex(s string) bool {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"stint/internal/principal"
 	"stint/internal/task"
 )
 
@@ -12,6 +13,9 @@ type Route struct {
 	Method      string
 	Path        string // as http.ServeMux patterns and OpenAPI write it
 	OperationID string
+	// Right is what a caller needs; what it launches, or whose source it is, may take
+	// more.
+	Right principal.Right
 }
 
 type handlerFunc func(w http.ResponseWriter, r *http.Request) error
@@ -24,41 +28,59 @@ type endpoint struct {
 // endpoints is the only list of routes. HEAD goes wherever GET does.
 func (a *api) endpoints() []endpoint {
 	var all []endpoint
-	add := func(method, path, operation string, h handlerFunc) {
-		all = append(all, endpoint{Route{method, path, operation}, h})
+	add := func(method, path, operation string, right principal.Right, h handlerFunc) {
+		all = append(all, endpoint{Route{method, path, operation, right}, h})
 	}
 	for _, s := range spellings() {
-		add(http.MethodGet, s.path, "getTaskStatusList"+s.suffix, a.listStatuses)
-		add(http.MethodGet, s.path+"/{id}", "getTaskStatus"+s.suffix, a.getStatus)
-		add(http.MethodPatch, s.path+"/{id}", "updateTaskStatus"+s.suffix, a.patchStatus)
+		add(http.MethodGet, s.path, "getTaskStatusList"+s.suffix, readTasks(), a.listStatuses)
+		add(http.MethodGet, s.path+"/{id}", "getTaskStatus"+s.suffix, readTasks(), a.getStatus)
+		add(http.MethodPatch, s.path+"/{id}", "updateTaskStatus"+s.suffix, endTasks(), a.patchStatus)
 		if s.pending {
-			add(http.MethodGet, s.path+"/pending-tasks", "getPendingTasks"+s.suffix, a.listPending)
+			add(http.MethodGet, s.path+"/pending-tasks", "getPendingTasks"+s.suffix, readTasks(), a.listPending)
 		}
 	}
 	for _, s := range sourceSpellings() {
-		add(http.MethodPost, s.path+"/load-accounts", "importAccounts"+s.suffix, a.loadAccounts)
-		add(http.MethodPost, s.path+"/load-entitlements", "importEntitlements"+s.suffix, a.loadEntitlements)
+		add(http.MethodPost, s.path+"/load-accounts", "importAccounts"+s.suffix, loadAccounts(), a.loadAccounts)
+		add(http.MethodPost, s.path+"/load-entitlements", "importEntitlements"+s.suffix, loadEntitlements(), a.loadEntitlements)
 	}
 	for _, s := range aggregationSpellings() {
-		add(http.MethodGet, s.path+"/status", "getAccountAggregationStatus"+s.suffix, a.aggregationStatus)
+		add(http.MethodGet, s.path+"/status", "getAccountAggregationStatus"+s.suffix, readAggregations(), a.aggregationStatus)
 	}
-	add(http.MethodGet, "/stint/v1/tasks", "listTasks", a.listTasks)
-	add(http.MethodPost, "/stint/v1/tasks", "launchTask", a.launchTask)
-	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", a.getTask)
-	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", a.reportTask)
-	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", a.cancelTask)
-	add(http.MethodGet, "/stint/v1/tasks/{id}/wait", "waitForTask", a.waitForTask)
-	add(http.MethodGet, "/stint/v1/tasks/{id}/changes", "listTaskChanges", a.listTaskChanges)
-	add(http.MethodGet, "/stint/v1/accounts", "listAccounts", a.listAccounts)
-	add(http.MethodGet, "/stint/v1/accounts/{id}", "getAccount", a.getAccount)
-	add(http.MethodGet, "/stint/v1/entitlements", "listEntitlements", a.listEntitlements)
-	add(http.MethodGet, "/stint/v1/entitlements/{id}", "getEntitlement", a.getEntitlement)
-	add(http.MethodGet, "/stint/v1/definitions", "listDefinitions", a.listDefinitions)
-	add(http.MethodGet, "/stint/v1/sources", "listSources", a.listSources)
-	add(http.MethodPost, "/stint/v1/sources", "createSource", a.createSource)
-	add(http.MethodGet, "/stint/v1/sources/{id}", "getSource", a.getSource)
-	add(http.MethodPatch, "/stint/v1/sources/{id}", "patchSource", a.patchSource)
-	add(http.MethodDelete, "/stint/v1/sources/{id}", "deleteSource", a.deleteSource)
+	add(http.MethodGet, "/stint/v1/tasks", "listTasks", readTasks(), a.listTasks)
+	add(http.MethodPost, "/stint/v1/tasks", "launchTask", launchTasks(), a.launchTask)
+	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", readTasks(), a.getTask)
+	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", runTasks(), a.reportTask)
+	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", endTasks(), a.cancelTask)
+	add(http.MethodGet, "/stint/v1/tasks/{id}/wait", "waitForTask", readTasks(), a.waitForTask)
+	add(http.MethodGet, "/stint/v1/tasks/{id}/changes", "listTaskChanges", readAccounts(), a.listTaskChanges)
+	add(http.MethodGet, "/stint/v1/accounts", "listAccounts", readAccounts(), a.listAccounts)
+	add(http.MethodGet, "/stint/v1/accounts/{id}", "getAccount", readAccounts(), a.getAccount)
+	add(http.MethodGet, "/stint/v1/entitlements", "listEntitlements", readEntitlements(), a.listEntitlements)
+	add(http.MethodGet, "/stint/v1/entitlements/{id}", "getEntitlement", readEntitlements(), a.getEntitlement)
+	add(http.MethodGet, "/stint/v1/definitions", "listDefinitions", readTasks(), a.listDefinitions)
+	add(http.MethodGet, "/stint/v1/sources", "listSources", readSources(), a.listSources)
+	add(http.MethodPost, "/stint/v1/sources", "createSource", manageSources(), a.createSource)
+	add(http.MethodGet, "/stint/v1/sources/{id}", "getSource", readSources(), a.getSource)
+	add(http.MethodPatch, "/stint/v1/sources/{id}", "patchSource", changeSources(), a.patchSource)
+	add(http.MethodDelete, "/stint/v1/sources/{id}", "deleteSource", manageSources(), a.deleteSource)
+	add(http.MethodPost, "/oauth/token", "issueToken", public(), a.issueToken)
+	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
+	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
+	add(http.MethodGet, "/.well-known/openid-configuration", "getDiscovery", public(), a.discovery)
+	for _, c := range []struct {
+		clientAPI
+		name  string
+		right principal.Right
+	}{
+		{a.clientsOf(principal.PersonalAccessToken), "Token", manageTokens()},
+		{a.clientsOf(principal.Application), "Application", manageApplications()},
+	} {
+		add(http.MethodGet, c.path, "list"+c.name+"s", c.right, c.list)
+		add(http.MethodPost, c.path, "create"+c.name, c.right, c.create)
+		add(http.MethodGet, c.path+"/{id}", "get"+c.name, c.right, c.get)
+		add(http.MethodDelete, c.path+"/{id}", "revoke"+c.name, c.right, c.revoke)
+		add(http.MethodPost, c.path+"/{id}/rotate", "rotate"+c.name, c.right, c.rotate)
+	}
 	return all
 }
 
@@ -116,35 +138,46 @@ func Routes() []Route {
 // unknown method gets our 405 and not the router's.
 func (a *api) mux() *http.ServeMux {
 	mux := http.NewServeMux()
-	byPath := map[string]map[string]handlerFunc{}
+	byPath := map[string]map[string]endpoint{}
 	for _, e := range a.endpoints() {
 		if byPath[e.Path] == nil {
-			byPath[e.Path] = map[string]handlerFunc{}
+			byPath[e.Path] = map[string]endpoint{}
 		}
-		byPath[e.Path][e.Method] = e.handle
+		byPath[e.Path][e.Method] = e
 	}
 	for path, methods := range byPath {
 		mux.Handle(path, a.resource(methods))
 	}
-	mux.Handle("/", a.adapt(func(_ http.ResponseWriter, r *http.Request) error { return unknownPath(r.URL.Path) }))
+	mux.Handle("/", a.adapt(func(_ http.ResponseWriter, r *http.Request) error {
+		if _, err := a.authenticate(r); err != nil {
+			return err
+		}
+		return unknownPath(r.URL.Path)
+	}))
 	return mux
 }
 
-// resource dispatches on the method.
-func (a *api) resource(methods map[string]handlerFunc) http.Handler {
+// resource dispatches on the method, and lets nobody in who may not.
+func (a *api) resource(methods map[string]endpoint) http.Handler {
 	var allowed []string
+	everybody := false
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete} {
-		if methods[m] != nil {
+		e, ok := methods[m]
+		if ok {
 			allowed = append(allowed, m)
 		}
-		if m == http.MethodGet && methods[m] != nil {
+		if m == http.MethodGet && ok {
 			allowed = append(allowed, http.MethodHead)
 		}
+		everybody = everybody || e.Right.Public
 	}
 	allow := strings.Join(allowed, ", ")
 	return a.adapt(func(w http.ResponseWriter, r *http.Request) error {
-		h := methods[r.Method]
-		if h == nil {
+		e, ok := methods[r.Method]
+		if !ok {
+			if _, err := a.authenticate(r); err != nil && !everybody {
+				return err
+			}
 			err := task.Errorf(task.MethodNotAllowed, "", "%s is not allowed here: %s", r.Method, allow)
 			err.Allow = allow
 			return err
@@ -153,7 +186,11 @@ func (a *api) resource(methods map[string]handlerFunc) http.Handler {
 			return task.Errorf(task.NotAcceptable, "Accept", "%q excludes application/json, the only form there is",
 				strings.Join(r.Header.Values("Accept"), ", "))
 		}
-		return h(w, r)
+		r, err := a.permit(r, e.Right)
+		if err != nil {
+			return err
+		}
+		return e.handle(w, r)
 	})
 }
 

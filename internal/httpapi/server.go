@@ -56,8 +56,12 @@ type Options struct {
 	Aggregations Aggregations
 	MaxUpload    int64
 	Catalog      *task.Catalog
-	Log          *slog.Logger
-	Now          func() time.Time
+	// Auth knows who asks; without it everybody may do everything. Issuer is the URL
+	// under which the API is known, TenantID the id of this deployment.
+	Auth             Auth
+	Issuer, TenantID string
+	Log              *slog.Logger
+	Now              func() time.Time
 	// Draining reports that the server is shutting down: what comes in new is
 	// answered with 503.
 	Draining func() bool
@@ -81,6 +85,9 @@ type api struct {
 	aggregations Aggregations
 	maxUpload    int64
 
+	auth             Auth // nil where everybody may do everything
+	issuer, tenantID string
+
 	catalog  *task.Catalog
 	table    *query.Table
 	log      *slog.Logger
@@ -103,7 +110,7 @@ const gzipTag = "-gzip"
 func New(o Options) (http.Handler, error) {
 	a := &api{
 		store: o.Store, tasks: o.Tasks, sources: o.Sources, accounts: o.Accounts, catalog: o.Catalog, table: query.Tasks(o.Catalog),
-		aggregations: o.Aggregations, maxUpload: o.MaxUpload, log: o.Log, now: o.Now, draining: o.Draining,
+		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
 		hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
 	}
 	var err error

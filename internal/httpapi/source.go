@@ -241,6 +241,9 @@ func (a *api) patchSource(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := onSource(r.Context(), string(id)); err != nil {
+		return err
+	}
 	words, err := a.readBody(w, r, maxBody, mediaJSONPatch, mediaMergePatch, mediaJSON)
 	if err != nil {
 		return err

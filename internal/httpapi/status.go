@@ -101,8 +101,11 @@ func (a *api) patchStatus(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ifMatch := r.Header.Values("If-Match")
+	ifMatch, mayTouch := r.Header.Values("If-Match"), onSources(r.Context())
 	t, err := a.tasks.Clear(r.Context(), id, func(t task.Task) (*task.Clear, error) {
+		if err := mayTouch(t.SourceID); err != nil {
+			return nil, err
+		}
 		wire, err := t.MarshalWire()
 		if err != nil {
 			return nil, err

@@ -132,6 +132,14 @@ func (a *api) cancelTask(w http.ResponseWriter, r *http.Request) error {
 	if err := checkReason("reason", b.Reason); err != nil {
 		return err
 	}
+	// The source of a task never changes: what is read now holds for the cancel, too.
+	asked, err := a.store.Get(r.Context(), id, a.tasks.VisibleSince())
+	if err != nil {
+		return err
+	}
+	if err := onSource(r.Context(), asked.SourceID); err != nil {
+		return err
+	}
 	t, err := a.tasks.Cancel(r.Context(), id, b.Reason, origin(r))
 	if err != nil {
 		return err

@@ -135,3 +135,13 @@ func (c *Client) Within(p *Principal) error {
 	}
 	return nil
 }
+
+// SigningKey is a key that signs access tokens, as it is stored.
+type SigningKey struct {
+	ID      string
+	Created time.Time
+	// Retired is when another took its place; zero for the one that signs.
+	Retired time.Time
+	// Sealed is the private key, encrypted.
+	Sealed []byte
+}

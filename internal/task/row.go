@@ -33,8 +33,18 @@ func NewRow(t *Task) (Row, error) {
 // IdempotencyKey names a launch, so that its repeat makes nothing. An empty Key
 // names none.
 type IdempotencyKey struct {
-	Key         string
+	Key string
+	// Client is whose key it is: the same text from another is another key.
+	Client      string
 	Fingerprint []byte // of the request; a key stands for one request only
+}
+
+// Stored returns the text under which a launch is remembered.
+func (k IdempotencyKey) Stored() string {
+	if k.Client == "" {
+		return k.Key
+	}
+	return k.Client + "\n" + k.Key
 }
 
 // ImportResult counts what an import did.

@@ -76,7 +76,7 @@ func (t *txn) repeated(key task.IdempotencyKey, tk *task.Task) (*task.Task, erro
 		return &first, err
 	}
 	return nil, t.exec("INSERT OR REPLACE INTO idempotency (key, fingerprint, task_id, created) VALUES (?, ?, ?, ?)",
-		key.Key, key.Fingerprint, blob(tk.ID), tk.Created.UnixMilli())
+		key.Stored(), key.Fingerprint, blob(tk.ID), tk.Created.UnixMilli())
 }
 
 // launchedBefore returns the id of the task that an earlier launch with this
@@ -84,7 +84,7 @@ func (t *txn) repeated(key task.IdempotencyKey, tk *task.Task) (*task.Task, erro
 func (t *txn) launchedBefore(key task.IdempotencyKey) (task.ID, error) {
 	var id, fingerprint []byte
 	err := t.queryRow("SELECT task_id, fingerprint FROM idempotency JOIN tasks ON tasks.id = task_id WHERE key = ?",
-		key.Key).Scan(&id, &fingerprint)
+		key.Stored()).Scan(&id, &fingerprint)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

@@ -1,0 +1,261 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"stint/internal/principal"
+	"stint/internal/task"
+)
+
+// acceptedAlgorithms are those that a token may be signed with at all: none that a
+// public key could be used for as a shared secret.
+func acceptedAlgorithms() []jose.SignatureAlgorithm {
+	return []jose.SignatureAlgorithm{
+		jose.ES256, jose.ES384, jose.ES512, jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.EdDSA,
+	}
+}
+
+const (
+	// providerRest is how long the identity provider is left alone after it was asked.
+	providerRest    = 10 * time.Second
+	providerTimeout = 5 * time.Second
+)
+
+// External is an identity provider whose access tokens are trusted.
+type External struct {
+	Issuer, Audience string
+	// Grants say which level or scope a value of a claim gives.
+	Grants []ClaimGrant
+	// Client is what the provider is asked with; nil is the default.
+	Client *http.Client
+}
+
+// ClaimGrant gives a level or a scope for a value of a claim.
+type ClaimGrant struct {
+	Claim, Value string
+	Level        principal.Level
+	Scope        principal.Scope
+}
+
+// ParseClaimGrant reads CLAIM:VALUE=LEVEL or CLAIM:VALUE=SCOPE.
+func ParseClaimGrant(s string) (ClaimGrant, error) {
+	claim, rest, ok := strings.Cut(s, ":")
+	// A scope holds no "=", a claim's value may.
+	i := strings.LastIndexByte(rest, '=')
+	if !ok || claim == "" || i < 1 {
+		return ClaimGrant{}, fmt.Errorf("%q is not CLAIM:VALUE=LEVEL or CLAIM:VALUE=SCOPE, like groups:identity-admins=ORG_ADMIN", s)
+	}
+	g := ClaimGrant{Claim: claim, Value: rest[:i]}
+	given := rest[i+1:]
+	if level, ok := principal.ParseLevel(given); ok {
+		g.Level = level
+		return g, nil
+	}
+	if scope, ok := principal.ParseScope(given); ok {
+		g.Scope = scope
+		return g, nil
+	}
+	return ClaimGrant{}, fmt.Errorf("%q is neither a user level (%s) nor a scope (%s)",
+		given, principal.List(principal.Levels()), principal.List(principal.Scopes()))
+}
+
+// external verifies the tokens of an identity provider.
+type external struct {
+	External
+	issuer string
+	now    func() time.Time
+
+	mu      sync.Mutex
+	keys    oidc.KeySet
+	asked   time.Time
+	failure error
+}
+
+func newExternal(o External, now func() time.Time) *external {
+	client := http.Client{}
+	if o.Client != nil {
+		client = *o.Client
+	}
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	client.Timeout = providerTimeout
+	client.Transport = &resting{next: client.Transport, now: now, asked: map[string]attempt{}}
+	o.Client = &client
+	return &external{External: o, issuer: o.Issuer, now: now}
+}
+
+// bearer verifies a token. The error is of kind Unauthenticated where it is not
+// trusted, Unavailable where its provider cannot be asked.
+func (e *external) bearer(ctx context.Context, token string) (*principal.Principal, error) {
+	keys, err := e.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := keys.VerifySignature(oidc.ClientContext(ctx, e.Client), token)
+	if unreachable, ok := errors.AsType[*providerError](err); ok {
+		return nil, unavailable(unreachable)
+	}
+	if err != nil {
+		refused := task.Errorf(task.Unauthenticated, "", "JWT validation failed: JWT signature is not valid")
+		refused.Err = err
+		return nil, refused
+	}
+	var registered jwt.Claims
+	var all map[string]any
+	if err := errors.Join(json.Unmarshal(payload, &registered), json.Unmarshal(payload, &all)); err != nil {
+		return nil, refuse("its claims cannot be read")
+	}
+	if err := checkClaims(&registered, e.issuer, e.Audience, e.now()); err != nil {
+		return nil, err
+	}
+	return e.principal(registered.Subject, all), nil
+}
+
+// discover finds the keys of the identity provider, once it can be reached.
+func (e *external) discover(ctx context.Context) (oidc.KeySet, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.keys != nil {
+		return e.keys, nil
+	}
+	if e.failure != nil && e.now().Sub(e.asked) < providerRest {
+		return nil, unavailable(e.failure)
+	}
+	e.asked = e.now()
+	// What is made here keeps the context: it must outlive the request.
+	ctx = oidc.ClientContext(context.WithoutCancel(ctx), e.Client)
+	var discovered struct {
+		Keys string `json:"jwks_uri"`
+	}
+	provider, err := oidc.NewProvider(ctx, e.issuer)
+	if err == nil {
+		err = provider.Claims(&discovered)
+	}
+	if err != nil {
+		e.failure = err
+		return nil, unavailable(err)
+	}
+	e.keys = oidc.NewRemoteKeySet(ctx, discovered.Keys)
+	return e.keys, nil
+}
+
+// principal maps claims to whom they describe. Whoever has a level is a user.
+func (e *external) principal(subject string, all map[string]any) *principal.Principal {
+	p := &principal.Principal{Client: "oidc:" + subject, Name: subject}
+	for _, claim := range []string{"client_id", "email", "preferred_username"} {
+		if name, ok := all[claim].(string); ok && name != "" {
+			p.Name = name
+		}
+	}
+	for _, claim := range []string{"scope", "scp"} {
+		for _, word := range values(all[claim]) {
+			if scope, ok := principal.ParseScope(word); ok && !slices.Contains(p.Scopes, scope) {
+				p.Scopes = append(p.Scopes, scope)
+			}
+		}
+	}
+	for _, g := range e.Grants {
+		if !slices.Contains(values(all[g.Claim]), g.Value) {
+			continue
+		}
+		if g.Level != "" && !slices.Contains(p.Levels, g.Level) {
+			p.Levels = append(p.Levels, g.Level)
+		}
+		if g.Scope != "" && !slices.Contains(p.Scopes, g.Scope) {
+			p.Scopes = append(p.Scopes, g.Scope)
+		}
+	}
+	p.User = len(p.Levels) > 0
+	return p
+}
+
+// values returns the words of a claim: those of a text, or the texts of a list.
+func values(claim any) []string {
+	switch v := claim.(type) {
+	case string:
+		return append(strings.Fields(v), v)
+	case []any:
+		var all []string
+		for _, one := range v {
+			if s, ok := one.(string); ok {
+				all = append(all, s)
+			}
+		}
+		return all
+	}
+	return nil
+}
+
+func unavailable(err error) error {
+	return &task.Error{
+		Kind: task.Unavailable, Msg: "the identity provider cannot be asked right now", RetryAfter: providerRest, Err: err,
+	}
+}
+
+// providerError says that the provider did not answer, as opposed to a token that
+// is not good.
+type providerError struct{ err error }
+
+func (e *providerError) Error() string { return e.err.Error() }
+
+func (e *providerError) Unwrap() error { return e.err }
+
+var errAskedAlready = errors.New("it was asked a moment ago")
+
+// resting asks each address of the provider once in a while only: a stranger who
+// sends tokens with keys that nobody knows must not make us a nuisance.
+type resting struct {
+	next http.RoundTripper
+	now  func() time.Time
+
+	mu    sync.Mutex
+	asked map[string]attempt
+}
+
+// attempt is when an address was asked last, and what became of it.
+type attempt struct {
+	at  time.Time
+	err error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *resting) RoundTrip(r *http.Request) (*http.Response, error) {
+	now, address := t.now(), r.URL.String()
+	t.mu.Lock()
+	last, known := t.asked[address]
+	if age := now.Sub(last.at); known && age >= 0 && age < providerRest {
+		t.mu.Unlock()
+		if last.err != nil {
+			return nil, last.err
+		}
+		return nil, errAskedAlready
+	}
+	t.asked[address] = attempt{at: now}
+	t.mu.Unlock()
+	resp, err := t.next.RoundTrip(r)
+	if err == nil && resp.StatusCode >= http.StatusInternalServerError {
+		err = fmt.Errorf("%s answers with %s", address, resp.Status)
+		_ = resp.Body.Close()
+	}
+	if err == nil {
+		return resp, nil
+	}
+	err = &providerError{err}
+	t.mu.Lock()
+	t.asked[address] = attempt{at: now, err: err}
+	t.mu.Unlock()
+	return nil, err
+}

@@ -1,0 +1,186 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"stint/internal/principal"
+	"stint/internal/task"
+)
+
+// maxToken is the longest token that is looked at.
+const maxToken = 8 << 10
+
+// tokenType is that of an access token (RFC 9068, section 2.1), so that another
+// token under the same keys is none.
+const tokenType = "at+jwt"
+
+// claims are those of an access token beside the registered ones.
+type claims struct {
+	jwt.Claims
+	ClientID string `json:"client_id"`
+	Scope    string `json:"scope"`
+}
+
+// refuse is the error of a token that is not trusted. The words follow the
+// original's.
+func refuse(format string, args ...any) error {
+	return task.Errorf(task.Unauthenticated, "", "JWT validation failed: "+format, args...)
+}
+
+// issue signs an access token for a client.
+func (s *Service) issue(ctx context.Context, c *principal.Client, scopes []principal.Scope) (string, error) {
+	key, err := s.keys.current(ctx)
+	if err != nil {
+		return "", err
+	}
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: key.private, KeyID: key.id}},
+		(&jose.SignerOptions{}).WithType(tokenType))
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	now := s.now()
+	p := c.Principal()
+	token, err := jwt.Signed(signer).Claims(claims{
+		Claims: jwt.Claims{
+			Issuer: s.issuer, Subject: p.Name, Audience: jwt.Audience{s.issuer}, ID: hex.EncodeToString(id[:]),
+			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(s.lifetime)),
+		},
+		ClientID: string(c.ID), Scope: joinScopes(scopes),
+	}).Serialize()
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	return token, nil
+}
+
+// Bearer returns whom an access token stands for. The error is of kind
+// Unauthenticated where it is not trusted.
+func (s *Service) Bearer(ctx context.Context, token string) (*principal.Principal, error) {
+	if len(token) > maxToken {
+		return nil, refuse("the token has %d bytes: at most %d", len(token), maxToken)
+	}
+	// Read before it is verified, only to know who should have signed it.
+	issuer, err := issuerOf(token)
+	if err != nil {
+		return nil, err
+	}
+	if s.external != nil && issuer == s.external.issuer {
+		return s.external.bearer(ctx, token)
+	}
+	if issuer != s.issuer {
+		return nil, refuse("it is from another issuer")
+	}
+	return s.own(ctx, token)
+}
+
+// issuerOf reads the issuer of a token without verifying anything.
+func issuerOf(token string) (string, error) {
+	parsed, err := jwt.ParseSigned(token, acceptedAlgorithms())
+	if err != nil {
+		if _, ok := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); ok {
+			return "", refuse("its algorithm is not accepted")
+		}
+		return "", refuse("JWT is malformed")
+	}
+	var c jwt.Claims
+	if err := parsed.UnsafeClaimsWithoutVerification(&c); err != nil {
+		return "", refuse("JWT is malformed")
+	}
+	return c.Issuer, nil
+}
+
+// own verifies a token of Stint's own and looks its client up.
+func (s *Service) own(ctx context.Context, token string) (*principal.Principal, error) {
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{algorithm})
+	if err != nil {
+		return nil, refuse("its algorithm is not accepted")
+	}
+	header := parsed.Headers[0]
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(typ, tokenType) {
+		return nil, refuse("it is no access token")
+	}
+	key, err := s.keys.find(ctx, header.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	var c claims
+	if err := parsed.Claims(key, &c); err != nil {
+		return nil, refuse("JWT signature is not valid")
+	}
+	if err := checkClaims(&c.Claims, s.issuer, s.issuer, s.now()); err != nil {
+		return nil, err
+	}
+	client, err := s.clients.get(ctx, task.ID(c.ClientID))
+	if task.KindOf(err) == task.NotFound {
+		return nil, refuse("its client does not exist any more")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !client.Live(s.now()) {
+		return nil, refuse("its client was revoked or has expired")
+	}
+	p := client.Principal()
+	p.Scopes = within(splitScopes(c.Scope), client.Scopes)
+	return p, nil
+}
+
+// checkClaims requires what a token of an issuer must have. Its expiry is no
+// option, and the clocks may differ a little.
+func checkClaims(c *jwt.Claims, issuer, audience string, now time.Time) error {
+	if c.Expiry == nil {
+		return refuse("JWT has no expiry")
+	}
+	err := c.ValidateWithLeeway(jwt.Expected{Issuer: issuer, AnyAudience: jwt.Audience{audience}, Time: now}, leeway)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jwt.ErrExpired):
+		return refuse("JWT is expired")
+	case errors.Is(err, jwt.ErrNotValidYet), errors.Is(err, jwt.ErrIssuedInTheFuture):
+		return refuse("JWT is not valid yet")
+	case errors.Is(err, jwt.ErrInvalidAudience):
+		return refuse("it is for another audience")
+	case errors.Is(err, jwt.ErrInvalidIssuer):
+		return refuse("it is from another issuer")
+	}
+	return refuse("JWT is not valid")
+}
+
+func joinScopes(scopes []principal.Scope) string {
+	words := make([]string, len(scopes))
+	for i, s := range scopes {
+		words[i] = string(s)
+	}
+	return strings.Join(words, " ")
+}
+
+func splitScopes(s string) []principal.Scope {
+	var scopes []principal.Scope
+	for _, word := range strings.Fields(s) {
+		scopes = append(scopes, principal.Scope(word))
+	}
+	return scopes
+}
+
+// within keeps the scopes that a client has now: fewer than when the token was
+// made, perhaps.
+func within(scopes, has []principal.Scope) []principal.Scope {
+	if slices.Contains(has, principal.AllScopes) {
+		return scopes
+	}
+	return slices.DeleteFunc(slices.Clone(scopes), func(s principal.Scope) bool { return !slices.Contains(has, s) })
+}
