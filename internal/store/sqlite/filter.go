@@ -44,9 +44,25 @@ func onColumn(column func(query.Field) string) func(query.Expr) clause {
 			return compare(column(e.Field), parameters(e))
 		case query.Prefix:
 			return startsWith(column(e.Field), e.Value)
+		case query.Range:
+			return clause{column(e.Field) + " " + comparison(e.Order) + " ?", []any{e.Time().UnixMilli()}}
 		}
 		panic(fmt.Sprintf("sqlite: no SQL for a filter of type %T", e))
 	}
+}
+
+func comparison(o query.Order) string {
+	switch o {
+	case query.After:
+		return ">"
+	case query.NotLess:
+		return ">="
+	case query.Before:
+		return "<"
+	case query.NotAfter:
+		return "<="
+	}
+	panic("sqlite: no SQL for the order " + string(o))
 }
 
 // join compiles terms into a balanced tree: SQLite bounds the depth of an

@@ -28,6 +28,7 @@ import (
 type Store interface {
 	Records
 	Runs
+	Audits
 	// Get returns a task created after since; else NotFound.
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page of the tasks created after since, and how many there
@@ -157,6 +158,11 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"abandoned uploads", testAbandonedUploads},
 		{"uploads", testUploads},
 		{"upload dropped", testUploadDropped},
+		{"audit keeps every field", testAuditKeepsEveryField},
+		{"audit lists", testAuditLists},
+		{"large entries", testLargeEntries},
+		{"audit chain", testAuditChain},
+		{"audit retention", testAuditRetention},
 		{"closed", testClosed},
 		{"contexts", testContexts},
 	} {

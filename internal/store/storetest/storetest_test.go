@@ -28,7 +28,7 @@ const breakage = "STINT_TEST_BREAKAGE"
 
 func openStore(t *testing.T) storetest.Store {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "stint.db")})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "stint.db"), AuditKey: storetest.AuditKey()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +88,7 @@ func TestBroken(t *testing.T) {
 func broken() map[string]breaks {
 	all := brokenRuns()
 	maps.Copy(all, brokenTasks())
+	maps.Copy(all, brokenAudits())
 	return all
 }
 
