@@ -27,7 +27,10 @@ type Options struct {
 	// unless its CheckRedirect says so: the API never redirects, and a followed redirect
 	// would carry report tokens along.
 	HTTPClient *http.Client
-	// Token is sent as a bearer token; empty sends none.
+	// ClientID and ClientSecret are those of a personal access token or an application. The
+	// client signs in with them when it needs to, and again when its access token ends.
+	ClientID, ClientSecret string
+	// Token is an access token to send where there is no ClientID; empty sends none.
 	Token string
 	// UserAgent names the program; empty means "stint-client".
 	UserAgent string
@@ -43,13 +46,15 @@ type Options struct {
 
 // Client talks to one Stint server.
 type Client struct {
-	base      string
-	http      *http.Client
-	token     string
-	userAgent string
-	timeout   time.Duration
-	retryFor  time.Duration
-	now       func() time.Time
+	base  string
+	http  *http.Client
+	token string
+	// credentials are nil where the token is all there is.
+	credentials *credentials
+	userAgent   string
+	timeout     time.Duration
+	retryFor    time.Duration
+	now         func() time.Time
 }
 
 // New makes a client for the server at baseURL, such as http://127.0.0.1:8080.
@@ -69,6 +74,9 @@ func New(baseURL string, opts Options) (*Client, error) {
 		timeout:   opts.Timeout,
 		retryFor:  opts.RetryFor,
 		now:       opts.Now,
+	}
+	if opts.ClientID != "" {
+		c.credentials = &credentials{id: opts.ClientID, secret: opts.ClientSecret}
 	}
 	if opts.HTTPClient != nil {
 		own := *opts.HTTPClient
@@ -140,15 +148,20 @@ func (c *Client) once(ctx context.Context, r request, body []byte, out any) (htt
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout+r.wait)
 	defer cancel()
-	var reader io.Reader
-	if body != nil {
-		reader = bytes.NewReader(body)
+	for again := false; ; again = true {
+		var reader io.Reader
+		if body != nil {
+			reader = bytes.NewReader(body)
+		}
+		req, err := c.newRequest(ctx, r, reader)
+		if err != nil {
+			return nil, err
+		}
+		header, err := c.exchange(req, r.method+" "+r.path, out)
+		if again || !c.forgets(req, err) {
+			return header, err
+		}
 	}
-	req, err := c.newRequest(ctx, r, reader)
-	if err != nil {
-		return nil, err
-	}
-	return c.exchange(req, r.method+" "+r.path, out)
 }
 
 func (c *Client) newRequest(ctx context.Context, r request, body io.Reader) (*http.Request, error) {
@@ -159,6 +172,13 @@ func (c *Client) newRequest(ctx context.Context, r request, body io.Reader) (*ht
 	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
+	}
+	token, err := c.bearer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	c.setHeader(req, r, body != nil)
 	return req, nil
@@ -192,9 +212,6 @@ func (c *Client) exchange(req *http.Request, op string, out any) (http.Header, e
 func (c *Client) setHeader(req *http.Request, r request, hasBody bool) {
 	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Set("Accept", "application/json")
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
 	if hasBody {
 		content := r.content
 		if content == "" {

@@ -128,6 +128,8 @@ func (c *Client) uploadOnce(ctx context.Context, u *upload, out any) (http.Heade
 	if err == nil {
 		return header, nil
 	}
+	// Whoever sends it again signs in first.
+	_ = c.forgets(req, err)
 	var answer *Error
 	switch _, fault := u.body.state(); {
 	case errors.As(err, &answer):

@@ -13,14 +13,21 @@ stint=bin/stint
 state=.stint
 export STINT_URL=http://$listen
 export STINT_SPOOL=$PWD/$state/spool
+# The commands below sign in with the token that this script keeps, whoever else
+# has one.
+export STINT_PROFILE=$PWD/$state/token.json
+unset STINT_CLIENT_ID STINT_CLIENT_SECRET STINT_CLIENT_SECRET_FILE STINT_TOKEN
 
-if "$stint" task list --limit 1 >/dev/null 2>&1; then
+if curl -s -o /dev/null "$STINT_URL/oauth/info"; then
 	echo "A server answers at $STINT_URL already: stop it, or choose another address (make run LISTEN=127.0.0.1:8090 OPS=127.0.0.1:8091)." >&2
 	exit 1
 fi
 mkdir -p -m 700 "$state"
-"$stint" serve --db "$state/stint.db" --listen "$listen" --ops-listen "$ops" --insecure-no-auth \
-	2>"$state/server.log" &
+if ! [ -s "$state/token.json" ] || ! [ -e "$state/stint.db" ]; then
+	(umask 077 && "$stint" token create --db "$state/stint.db" --user admin --name "make run" --level ORG_ADMIN -o json \
+		>"$state/token.json")
+fi
+"$stint" serve --db "$state/stint.db" --listen "$listen" --ops-listen "$ops" 2>"$state/server.log" &
 server=$!
 # Whatever ends this script ends the server, which then closes its database.
 trap 'kill "$server" 2>/dev/null; wait "$server"' EXIT
@@ -36,7 +43,7 @@ for _ in $(seq 100); do
 	fi
 	sleep 0.1
 done
-echo "Stint serves $STINT_URL on $state/stint.db (log: $state/server.log)."
+echo "Stint serves $STINT_URL on $state/stint.db (log: $state/server.log; an administrator's token: $state/token.json)."
 echo
 # source NAME FLAGS… makes a source unless it is there.
 source_of() {
@@ -74,12 +81,16 @@ echo
 "$stint" task get "$id"
 cat <<END
 
-Try:
-  curl -s $STINT_URL/task-status/v1/$id
-  curl -sG $STINT_URL/task-status/v1 --data-urlencode 'filters=type eq "IDENTITY_REFRESH" and completionStatus eq "WARNING"'
-  curl -sG -o /dev/null -D - $STINT_URL/task-status/v1 --data-urlencode 'filters=completionStatus isnull' -d count=true -d limit=0
-  bin/stint task list --url $STINT_URL
-  bin/stint account list --url $STINT_URL --source HR --filter 'attributes.department eq "Finance"'
+Try, in another terminal:
+  export STINT_URL=$STINT_URL STINT_PROFILE=$STINT_PROFILE
+  bin/stint task list
+  bin/stint account list --source HR --filter 'attributes.department eq "Finance"'
+  bin/stint audit report --since 1d
+
+or without the program:
+  token=\$(jq -r '"user = \\(.id):\\(.secret)"' .stint/token.json | curl -s -K - -d grant_type=client_credentials $STINT_URL/oauth/token | jq -r .access_token)
+  curl -s -H "Authorization: Bearer \$token" $STINT_URL/task-status/v1/$id
+  curl -sG -H "Authorization: Bearer \$token" $STINT_URL/task-status/v1 --data-urlencode 'filters=type eq "IDENTITY_REFRESH" and completionStatus eq "WARNING"'
 
 Serving until Ctrl-C.
 END

@@ -96,6 +96,13 @@ func RotateKeys(ctx context.Context, s Store, k *Keyring, now time.Time, from au
 	return addKey(ctx, s, k, false, now, from)
 }
 
+// EnsureKey makes the first signing key, where there is none. The error is
+// ErrOtherKeyFile where the key file is not the store's.
+func EnsureKey(ctx context.Context, s Store, k *Keyring, now time.Time, from audit.Origin) error {
+	_, err := addKey(ctx, s, k, true, now, from)
+	return err
+}
+
 func addKey(ctx context.Context, s Store, k *Keyring, first bool, now time.Time, from audit.Origin) (principal.SigningKey, error) {
 	stored, err := s.SigningKeys(ctx)
 	if err != nil {

@@ -74,11 +74,7 @@ func NewService(ctx context.Context, o Options) (*Service, error) {
 	if o.External.Issuer != "" {
 		s.external = newExternal(o.External, o.Now)
 	}
-	_, err := addKey(ctx, o.Store, o.Keyring, true, o.Now(), audit.System())
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s, EnsureKey(ctx, o.Store, o.Keyring, o.Now(), audit.System())
 }
 
 // Issuer is who access tokens are from.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -27,13 +28,17 @@ type connection struct {
 }
 
 func (c *connection) addFlags(s *session, flags *pflag.FlagSet) {
-	flags.StringVar(&c.url, "url", s.getenv("STINT_URL", defaultURL), "the server (STINT_URL)")
+	flags.StringVar(&c.url, "url", "", "the server (STINT_URL, or the profile's; else "+defaultURL+")")
 }
 
 // client makes a client for the server. A negative retryFor means one try per request.
 func (c *connection) client(s *session, retryFor time.Duration) (*client.Client, error) {
-	made, err := client.New(c.url, client.Options{
-		Token:     s.getenv("STINT_TOKEN", ""),
+	in, err := s.signIn()
+	if err != nil {
+		return nil, err
+	}
+	made, err := client.New(cmp.Or(c.url, in.url, defaultURL), client.Options{
+		ClientID: in.id, ClientSecret: in.secret, Token: in.token,
 		UserAgent: "stint/" + strings.ReplaceAll(buildVersion(), " ", "_"),
 		RetryFor:  retryFor,
 		Now:       s.now,

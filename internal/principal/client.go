@@ -71,14 +71,16 @@ const (
 
 // Check returns an error that names the field unless the client can be made.
 func (c *Client) Check() error {
+	if c.Sort == PersonalAccessToken {
+		if err := checkName("user", c.User); err != nil {
+			return err
+		}
+	}
 	if err := checkName("name", c.Name); err != nil {
 		return err
 	}
 	switch {
 	case c.Sort == PersonalAccessToken:
-		if err := checkName("user", c.User); err != nil {
-			return err
-		}
 		if len(c.Levels) == 0 {
 			return task.Errorf(task.Missing, "levels", "is empty: one or more of %s", List(Levels()))
 		}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	lib "modernc.org/sqlite/lib"
 )
@@ -76,6 +77,27 @@ func checkVersion(ctx context.Context, db rowQuerier, path string) error {
 		return newer(path, version)
 	}
 	return nil
+}
+
+// checkCurrent refuses a database whose schema is not this program's, after a
+// while: whoever has it open may just be bringing it up to date.
+func checkCurrent(ctx context.Context, db rowQuerier, path string) error {
+	const tries, pause = 50, 100 * time.Millisecond
+	for range tries {
+		var version int
+		if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+			return cannotRead(path, err)
+		}
+		if version == latest() {
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return fmt.Errorf("%s %w of another version", path, ErrInUse)
 }
 
 type rowQuerier interface {

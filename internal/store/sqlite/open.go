@@ -33,6 +33,9 @@ type Options struct {
 	// ReadOnly opens a file that must exist, without the lock: another process
 	// may be writing to it.
 	ReadOnly bool
+	// Shared opens a file although another process serves it, for short writes beside
+	// it. The other one must have brought the schema up to date.
+	Shared bool
 	// AuditKey is the key under which the entries of the audit are linked; always
 	// the same for one database. Without one, whoever can write to the file can
 	// make links too, and the chain proves little.
@@ -112,7 +115,7 @@ func (s *Store) openForWriting(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", path, err)
 	}
-	if !locked {
+	if !locked && !o.Shared {
 		return fmt.Errorf("%s %w (it holds %s.lock)", path, ErrInUse, path)
 	}
 	// Made here and not by the driver, which would take the process's umask.
@@ -130,6 +133,12 @@ func (s *Store) openForWriting(ctx context.Context, o Options) error {
 	}
 	if err := checkVersion(ctx, s.write, path); err != nil {
 		return err
+	}
+	if !locked {
+		// Whoever has it open must know the schema.
+		if err := checkCurrent(ctx, s.write, path); err != nil {
+			return err
+		}
 	}
 	if _, err := s.write.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
 		return fmt.Errorf("switch %s to WAL: %w", path, err)
