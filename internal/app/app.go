@@ -100,7 +100,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 		return nil, err
 	}
 	options := httpapi.Options{
-		Store: a.store, Tasks: a.tasks, Sources: a.store, Accounts: a.store,
+		Store: a.store, Tasks: a.tasks, Sources: a.store, Audits: a.store, Accounts: a.store,
 		Aggregations: aggregations, MaxUpload: int64(cfg.MaxUpload),
 		Catalog: catalog, Log: log, Now: now, Draining: a.draining.Load,
 	}

@@ -123,6 +123,13 @@ func manageApplications() principal.Right {
 	}
 }
 
+func readAudit() principal.Right {
+	return principal.Right{
+		Doing: "read the audit", Scopes: []principal.Scope{principal.AuditRead},
+		Levels: []principal.Level{principal.OrgAdmin, principal.ReportAdmin}, Applications: true,
+	}
+}
+
 // permit lets a request through that has the right; from then on its context says
 // who asks.
 func (a *api) permit(r *http.Request, right principal.Right) (*http.Request, error) {

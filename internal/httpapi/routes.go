@@ -63,6 +63,8 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodGet, "/stint/v1/sources/{id}", "getSource", readSources(), a.getSource)
 	add(http.MethodPatch, "/stint/v1/sources/{id}", "patchSource", changeSources(), a.patchSource)
 	add(http.MethodDelete, "/stint/v1/sources/{id}", "deleteSource", manageSources(), a.deleteSource)
+	add(http.MethodGet, "/stint/v1/audit", "listAudit", readAudit(), a.listAudit)
+	add(http.MethodGet, "/stint/v1/audit/{id}", "getAuditEntry", readAudit(), a.getAuditEntry)
 	add(http.MethodPost, "/oauth/token", "issueToken", public(), a.issueToken)
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)

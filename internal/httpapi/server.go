@@ -50,6 +50,7 @@ type Options struct {
 	Store    Store
 	Tasks    Tasks
 	Sources  Sources
+	Audits   Audits
 	Accounts Accounts
 	// Aggregations are those that Stint runs itself; MaxUpload bounds their files,
 	// in bytes.
@@ -80,6 +81,7 @@ type api struct {
 	store    Store
 	tasks    Tasks
 	sources  Sources
+	audits   Audits
 	accounts Accounts
 
 	aggregations Aggregations
@@ -109,7 +111,7 @@ const gzipTag = "-gzip"
 // New returns the handler of the whole API.
 func New(o Options) (http.Handler, error) {
 	a := &api{
-		store: o.Store, tasks: o.Tasks, sources: o.Sources, accounts: o.Accounts, catalog: o.Catalog, table: query.Tasks(o.Catalog),
+		store: o.Store, tasks: o.Tasks, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog, table: query.Tasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
 		hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
 	}
