@@ -60,6 +60,14 @@ func (c *Client) bearer(ctx context.Context) (string, error) {
 	return k.token, nil
 }
 
+// AccessToken returns an access token: one that the client has, or a new one.
+// Without credentials it is the token of the options.
+func (c *Client) AccessToken(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return c.bearer(ctx)
+}
+
 // forgets reports whether err says that the token of a request is good for nothing,
 // and another one may be: then it is not used again.
 func (c *Client) forgets(req *http.Request, err error) bool {

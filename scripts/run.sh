@@ -87,8 +87,8 @@ Try, in another terminal:
   bin/stint account list --source HR --filter 'attributes.department eq "Finance"'
   bin/stint audit report --since 1d
 
-or without the program:
-  token=\$(jq -r '"user = \\(.id):\\(.secret)"' .stint/token.json | curl -s -K - -d grant_type=client_credentials $STINT_URL/oauth/token | jq -r .access_token)
+or with curl:
+  token=\$(bin/stint access-token)
   curl -s -H "Authorization: Bearer \$token" $STINT_URL/task-status/v1/$id
   curl -sG -H "Authorization: Bearer \$token" $STINT_URL/task-status/v1 --data-urlencode 'filters=type eq "IDENTITY_REFRESH" and completionStatus eq "WARNING"'
 

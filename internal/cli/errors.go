@@ -21,7 +21,7 @@ func (s *session) errorLine(err error) string {
 		text += ". Is the server running? Start one with: stint serve; or name another with --url or STINT_URL"
 	case !errors.As(err, &answer):
 	case errors.Is(err, client.ErrUnauthorized):
-		text += ". Set STINT_TOKEN to a valid access token"
+		text += ". Set STINT_CLIENT_ID and STINT_CLIENT_SECRET, or STINT_PROFILE, to a personal access token's or an application's"
 	case answer.Status == 404 && answer.DetailCode == "":
 		text += ". Is this a Stint server? Check --url or STINT_URL"
 	}

@@ -97,6 +97,7 @@ func commands(s *session) []*cobra.Command {
 		newExecCommand(s),
 		newAuditCommand(s),
 		newTokenCommand(s),
+		newAccessTokenCommand(s),
 		newApplicationCommand(s),
 		newKeysCommand(s),
 		newImportCommand(s),
@@ -110,7 +111,9 @@ func newRoot(s *session) *cobra.Command {
 		Use:   "stint",
 		Short: "Track background work: launch, watch, report, clear",
 		Long: "Stint keeps a record of background work: what runs, how far it is, how it ended.\n\n" +
-			"Commands that talk to a server find it by --url or STINT_URL.",
+			"Commands that talk to a server find it by --url or STINT_URL, and sign in with STINT_CLIENT_ID and\n" +
+			"STINT_CLIENT_SECRET (or STINT_CLIENT_SECRET_FILE), or with the profile file STINT_PROFILE, by default\n" +
+			"~/.config/stint/profile.json: what stint token create -o json prints, and a url if you like.",
 		Version:       buildVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
