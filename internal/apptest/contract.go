@@ -196,6 +196,12 @@ func checkError(route route, response *http.Response, text []byte, bare bool) er
 	if bare {
 		return errors.Join(errs...)
 	}
+	if isOAuthError(route, response.StatusCode) {
+		return errors.Join(append(errs, DecodeOAuthError(text, response.StatusCode))...)
+	}
+	if challenge := response.Header.Get("WWW-Authenticate"); (response.StatusCode == http.StatusUnauthorized) != strings.HasPrefix(challenge, "Bearer ") {
+		errs = append(errs, fmt.Errorf("WWW-Authenticate is %q", challenge))
+	}
 	report := route.Operation != nil && route.Operation.OperationID == "reportTask"
 	if err := DecodeError(text, response.StatusCode, report); err != nil {
 		return errors.Join(append(errs, err)...)
@@ -209,6 +215,13 @@ func checkError(route route, response *http.Response, text []byte, bare bool) er
 		errs = append(errs, fmt.Errorf("trackingId is %s, X-Request-Id %q", show(id), response.Header.Get("X-Request-Id")))
 	}
 	return errors.Join(errs...)
+}
+
+// isOAuthError tells the errors of the sign-in that have the form of RFC 6749.
+func isOAuthError(route route, status int) bool {
+	return route.Operation != nil && route.Operation.OperationID == "issueToken" && slices.Contains([]int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+	}, status)
 }
 
 func checkAllow(route route, response *http.Response) error {
@@ -253,7 +266,7 @@ func checkSuccess(route route, request *http.Request, response *http.Response, t
 }
 
 func isList(operationID string) bool {
-	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges"} {
+	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges", "listTokens", "listApplications"} {
 		if strings.HasPrefix(operationID, list) {
 			return true
 		}
@@ -313,7 +326,7 @@ func decodeSuccess(operationID string, text []byte) error {
 	case "listTaskChanges":
 		return DecodeChanges(text)
 	}
-	return fmt.Errorf("no decoder is known for %s", operationID)
+	return decodeAuth(operationID, text)
 }
 
 // targetURL reads a request target as loosely as the tests write it: what is no

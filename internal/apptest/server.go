@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,9 @@ type Options struct {
 	Now func() time.Time
 	// Configure changes the settings.
 	Configure func(*config.Config)
+	// Tokens has the server ask for access tokens. Server.Send sends the first
+	// administrator's where a request brings none.
+	Tokens bool
 	// Log takes the server's log; nil drops it.
 	Log slog.Handler
 }
@@ -35,6 +39,9 @@ type Server struct {
 	Addr string // host and port of the API
 	URL  string // base URL of the API
 	DB   string // path of the database file
+
+	admin Client
+	token string // an access token of admin; empty where the server asks for none
 }
 
 // Start starts a server that lives as long as the test.
@@ -49,7 +56,7 @@ func Start(tb testing.TB, o Options) *Server {
 	cfg := config.Default()
 	cfg.DB = filepath.Join(tb.TempDir(), "stint.db")
 	cfg.Listen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.InsecureNoAuth = true
+	cfg.InsecureNoAuth = !o.Tokens
 	if o.Configure != nil {
 		o.Configure(&cfg)
 	}
@@ -70,12 +77,21 @@ func Start(tb testing.TB, o Options) *Server {
 			tb.Errorf("stop the server: %v", err)
 		}
 	})
-	return &Server{App: a, Addr: strings.TrimPrefix(a.URL(), "http://"), URL: a.URL(), DB: cfg.DB}
+	s := &Server{App: a, Addr: strings.TrimPrefix(a.URL(), "http://"), URL: a.URL(), DB: cfg.DB}
+	if o.Tokens {
+		s.signInFirst(tb)
+	}
+	return s
 }
 
 // Send sends a request to the server; see the function of that name.
 func (s *Server) Send(tb testing.TB, r Request) Answer {
 	tb.Helper()
+	if _, given := r.Header["Authorization"]; s.token != "" && !given {
+		header := map[string]string{"Authorization": "Bearer " + s.token}
+		maps.Copy(header, r.Header)
+		r.Header = header
+	}
 	return Send(tb, s.Addr, r)
 }
 
