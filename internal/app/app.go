@@ -112,11 +112,15 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)
 	}
+	signer, err := audit.NewSigner(keys.Derive(auth.PurposeAuditHead))
+	if err != nil {
+		return nil, err
+	}
 	a.api = newServer(handler, defaultLimits(), a.tls, log, now)
 	a.ops = newServer(a.opsHandler(), defaultLimits(), nil, log, now)
 	a.loops = append(a.loops,
 		engine.NewLiveness(a.tasks, log), engine.NewRetention(a.tasks, time.Duration(cfg.Retention), log),
-		engine.NewSweep(a.store, now, log))
+		engine.NewSweep(a.store, now, log), engine.NewAuditRetention(a.store, signer, time.Duration(cfg.AuditRetention), now, log))
 	return a, nil
 }
 

@@ -52,6 +52,7 @@ func newServeCommand(s *session) *cobra.Command {
 	f.StringVar(&cfg.OpsListen, "ops-listen", cfg.OpsListen, "address of /healthz, /readyz and /debug/pprof")
 	f.Var(&cfg.Visibility, "visibility", "how long a task is shown after it was created; 0: for ever")
 	f.Var(&cfg.Retention, "retention", "how long a task is kept after it was created; 0: for ever")
+	f.Var(&cfg.AuditRetention, "audit-retention", "how long an entry of the audit is kept, at least --retention; 0: for ever")
 	f.IntVar(&cfg.Workers, "workers", cfg.Workers, "how many tasks Stint itself runs at once; others wait")
 	f.Var(&cfg.MaxUpload, "max-upload", "the largest file that may be uploaded")
 	f.Var(&cfg.ShutdownTimeout, "shutdown-timeout", "how long a shutdown waits for requests and tasks under way")

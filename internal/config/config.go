@@ -28,6 +28,8 @@ type Config struct {
 	// Visibility is how long a task is shown after it was created; Retention is
 	// how long it is kept. 0 is for ever.
 	Visibility, Retention Duration
+	// AuditRetention is how long an entry of the audit is kept; 0 is for ever.
+	AuditRetention Duration
 	// Workers is how many tasks Stint itself runs at once; MaxUpload bounds an
 	// uploaded file.
 	Workers   int
@@ -85,6 +87,9 @@ func (c *Config) Validate() error {
 	check(c.Retention >= 0, "--retention %s is negative", c.Retention)
 	check(c.Retention == 0 || c.Visibility != 0 && c.Retention >= c.Visibility,
 		"--retention %s is shorter than --visibility %s: what is shown must be kept", c.Retention, c.Visibility)
+	check(c.AuditRetention >= 0, "--audit-retention %s is negative", c.AuditRetention)
+	check(c.AuditRetention <= 0 || c.Retention != 0 && c.AuditRetention >= c.Retention,
+		"--audit-retention %s is shorter than --retention %s: what was done to a task is kept at least as long as the task", c.AuditRetention, c.Retention)
 	check(c.Workers >= 1 && c.Workers <= maxWorkers, "--workers %d is not allowed: 1 to %d", c.Workers, maxWorkers)
 	check(c.MaxUpload > 0, "--max-upload %s is not positive", c.MaxUpload)
 	check(c.ShutdownTimeout > 0, "--shutdown-timeout %s is not positive", c.ShutdownTimeout)
