@@ -36,6 +36,9 @@ func (a *Aggregator) Launch(
 	if err != nil {
 		return task.Launched{}, err
 	}
+	if asked.Launcher == "" {
+		asked.Launcher = from.Launcher()
+	}
 	c, err := task.NewTask(id, asked, from.Actor, now)
 	if err != nil {
 		return task.Launched{}, err

@@ -49,6 +49,15 @@ type Origin struct {
 	RequestID string
 }
 
+// Launcher is who launches what names no launcher: who has signed in, or "" where
+// nobody has.
+func (o Origin) Launcher() string {
+	if o.Client == "" {
+		return ""
+	}
+	return o.Actor
+}
+
 // System is the origin of what Stint does by itself.
 func System() Origin { return Origin{Actor: "System"} }
 

@@ -76,6 +76,9 @@ func (s *Tasks) Launch(ctx context.Context, l task.Launch, key task.IdempotencyK
 	if err != nil {
 		return task.Launched{}, fmt.Errorf("launch: %w", err)
 	}
+	if l.Launcher == "" {
+		l.Launcher = from.Launcher()
+	}
 	c, err := task.NewTask(id, l, from.Actor, now)
 	if err != nil {
 		return task.Launched{}, err
