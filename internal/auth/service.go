@@ -55,6 +55,7 @@ type Service struct {
 	now      func() time.Time
 	keys     *keys
 	clients  *clients
+	verified verified
 	external *external
 	guesses  *guesses
 	refusals *refusals

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -72,6 +73,10 @@ func (s *Service) Bearer(ctx context.Context, token string) (*principal.Principa
 	if len(token) > maxToken {
 		return nil, refuse("the token has %d bytes: at most %d", len(token), maxToken)
 	}
+	sum := sha256.Sum256([]byte(token))
+	if known, ok := s.verified.find(sum, s.now()); ok {
+		return s.holder(ctx, known)
+	}
 	// Read before it is verified, only to know who should have signed it.
 	issuer, err := issuerOf(token)
 	if err != nil {
@@ -83,7 +88,12 @@ func (s *Service) Bearer(ctx context.Context, token string) (*principal.Principa
 	if issuer != s.issuer {
 		return nil, refuse("it is from another issuer")
 	}
-	return s.own(ctx, token)
+	good, err := s.verify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	s.verified.add(sum, good)
+	return s.holder(ctx, good)
 }
 
 // issuerOf reads the issuer of a token without verifying anything.
@@ -102,28 +112,33 @@ func issuerOf(token string) (string, error) {
 	return c.Issuer, nil
 }
 
-// own verifies a token of Stint's own and looks its client up.
-func (s *Service) own(ctx context.Context, token string) (*principal.Principal, error) {
+// verify verifies a token of Stint's own.
+func (s *Service) verify(ctx context.Context, token string) (verifiedToken, error) {
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{algorithm})
 	if err != nil {
-		return nil, refuse("its algorithm is not accepted")
+		return verifiedToken{}, refuse("its algorithm is not accepted")
 	}
 	header := parsed.Headers[0]
 	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(typ, tokenType) {
-		return nil, refuse("it is no access token")
+		return verifiedToken{}, refuse("it is no access token")
 	}
 	key, err := s.keys.find(ctx, header.KeyID)
 	if err != nil {
-		return nil, err
+		return verifiedToken{}, err
 	}
 	var c claims
 	if err := parsed.Claims(key, &c); err != nil {
-		return nil, refuse("JWT signature is not valid")
+		return verifiedToken{}, refuse("JWT signature is not valid")
 	}
 	if err := checkClaims(&c.Claims, s.issuer, s.issuer, s.now()); err != nil {
-		return nil, err
+		return verifiedToken{}, err
 	}
-	client, err := s.clients.get(ctx, task.ID(c.ClientID))
+	return verifiedToken{client: c.ClientID, scope: c.Scope, until: c.Expiry.Time()}, nil
+}
+
+// holder returns whom a token stands for, as its client is now.
+func (s *Service) holder(ctx context.Context, t verifiedToken) (*principal.Principal, error) {
+	client, err := s.clients.get(ctx, task.ID(t.client))
 	if task.KindOf(err) == task.NotFound {
 		return nil, refuse("its client does not exist any more")
 	}
@@ -134,7 +149,7 @@ func (s *Service) own(ctx context.Context, token string) (*principal.Principal, 
 		return nil, refuse("its client was revoked or has expired")
 	}
 	p := client.Principal()
-	p.Scopes = within(splitScopes(c.Scope), client.Scopes)
+	p.Scopes = within(splitScopes(t.scope), client.Scopes)
 	return p, nil
 }
 
