@@ -137,15 +137,15 @@ func TestRateLimitKeys(t *testing.T) {
 		one, other uint64
 		same       bool
 	}{
-		"a token from two places":       {key("Bearer a", "192.0.2.1"), key("Bearer a", "192.0.2.2"), true},
-		"two tokens from one place":     {key("Bearer a", "192.0.2.1"), key("Bearer b", "192.0.2.1"), false},
-		"a token, written otherwise":    {key("Bearer a", "192.0.2.1"), key("bEARER   a ", "192.0.2.1"), true},
-		"no token, two places":          {key("", "192.0.2.1"), key("", "192.0.2.2"), false},
-		"no token, one place":           {key("", "192.0.2.1"), key("", "192.0.2.1"), true},
-		"no token, one IPv6 network":    {key("", "2001:db8::1"), key("", "2001:db8::ffff:2"), true},
-		"no token, two IPv6 networks":   {key("", "2001:db8::1"), key("", "2001:db8:0:1::1"), false},
-		"a scheme alone is no token":    {key("Bearer", "192.0.2.1"), key("", "192.0.2.1"), true},
-		"a token that is like a place":  {key("Bearer address 192.0.2.1", "192.0.2.9"), key("", "192.0.2.1"), false},
+		"a token from two places":      {key("Bearer a", "192.0.2.1"), key("Bearer a", "192.0.2.2"), true},
+		"two tokens from one place":    {key("Bearer a", "192.0.2.1"), key("Bearer b", "192.0.2.1"), false},
+		"a token, written otherwise":   {key("Bearer a", "192.0.2.1"), key("bEARER   a ", "192.0.2.1"), true},
+		"no token, two places":         {key("", "192.0.2.1"), key("", "192.0.2.2"), false},
+		"no token, one place":          {key("", "192.0.2.1"), key("", "192.0.2.1"), true},
+		"no token, one IPv6 network":   {key("", "2001:db8::1"), key("", "2001:db8::ffff:2"), true},
+		"no token, two IPv6 networks":  {key("", "2001:db8::1"), key("", "2001:db8:0:1::1"), false},
+		"a scheme alone is no token":   {key("Bearer", "192.0.2.1"), key("", "192.0.2.1"), true},
+		"a token that is like a place": {key("Bearer address 192.0.2.1", "192.0.2.9"), key("", "192.0.2.1"), false},
 	} {
 		if (test.one == test.other) != test.same {
 			t.Errorf("%s: the same caller: %v, want %v", name, !test.same, test.same)

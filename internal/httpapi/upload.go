@@ -11,6 +11,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,9 @@ type Aggregations interface {
 const (
 	// readTimeout is how long a client may send nothing in the middle of a file.
 	readTimeout = 30 * time.Second
+	// leastRate is how many bytes a second keep that time from running out: lines
+	// are slow, but a byte now and then holds a connection for nothing.
+	leastRate = 1 << 10
 	// maxField bounds a field of a form that is no file; maxFields what all take,
 	// with the form's own lines.
 	maxField  = 1 << 20
@@ -57,6 +61,7 @@ type formReader struct {
 	known []string
 	// receive takes the file, given the fields that came before it.
 	receive func(ctx context.Context, fields map[string]string, in io.Reader) (account.Upload, error)
+	patient *patientReader
 }
 
 // read reads the whole form. The file of a form that fails is forgotten.
@@ -109,8 +114,8 @@ func (f *formReader) parts() (*multipart.Reader, error) {
 		return nil, task.Errorf(task.UnsupportedMediaType, "Content-Encoding", "%q is not read here: send the body as it is", coding)
 	}
 	body := http.MaxBytesReader(f.w, f.r.Body, f.maxUpload+maxFields)
-	patient := &patientReader{body, http.NewResponseController(f.w), f.now}
-	return multipart.NewReader(&endlessReader{in: patient, lineEnd: "\r\n"}, params["boundary"]), nil
+	f.patient = &patientReader{in: body, ctl: http.NewResponseController(f.w), now: f.now, left: readTimeout}
+	return multipart.NewReader(&endlessReader{in: f.patient, lineEnd: "\r\n"}, params["boundary"]), nil
 }
 
 // counter counts what is written.
@@ -168,6 +173,10 @@ func shortName(name string) string { return task.Abbreviate(strings.ToValidUTF8(
 
 // broken says why a body could not be read; an error that is typed stays.
 func (f *formReader) broken(err error) error {
+	if f.patient.over {
+		// Its end has cancelled the request as well; the client is still there.
+		return &task.Error{Kind: task.Syntax, Field: "body", Msg: "came too slowly", Err: err}
+	}
 	if _, typed := errors.AsType[*task.Error](err); typed {
 		return err
 	}
@@ -198,17 +207,24 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 // patientReader gives a client a while for each piece of a body, not for all of
 // it: files are large, and lines are slow.
 type patientReader struct {
-	in  io.Reader
-	ctl *http.ResponseController
-	now func() time.Time
+	in   io.Reader
+	ctl  *http.ResponseController
+	now  func() time.Time
+	left time.Duration // how long the client may still be waited for
+	over bool          // it was not waited for any longer
 }
 
 // Read implements io.Reader.
 func (p *patientReader) Read(b []byte) (int, error) {
 	// Where the connection has no deadlines, it has no need of them.
-	_ = p.ctl.SetReadDeadline(p.now().Add(readTimeout))
-	_ = p.ctl.SetWriteDeadline(p.now().Add(readTimeout + writeTimeout))
-	return p.in.Read(b)
+	start := p.now()
+	_ = p.ctl.SetReadDeadline(start.Add(p.left))
+	_ = p.ctl.SetWriteDeadline(start.Add(readTimeout + writeTimeout))
+	n, err := p.in.Read(b)
+	waited, earned := p.now().Sub(start), time.Duration(n)*time.Second/leastRate
+	p.left = min(readTimeout, p.left-waited+earned)
+	p.over = p.over || errors.Is(err, os.ErrDeadlineExceeded)
+	return n, err
 }
 
 // endlessReader makes the closing boundary the only end of a form: the parser
