@@ -1,11 +1,37 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go: a C compiler, for the race detector.
+# Installs what the tests need beside Go: a C compiler, for the race detector; and
+# for test/clients curl, jq, Python 3, Node.js, and what package-lock.json names.
 set -euo pipefail
-command -v "${CC:-gcc}" >/dev/null && exit 0
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+cd "$(dirname "$0")/.."
+
+packages=()
+# need COMMAND PACKAGE…
+need() {
+	command -v "$1" >/dev/null || packages+=("${@:2}")
+}
+need "${CC:-gcc}" gcc libc6-dev
+need curl curl ca-certificates
+need jq jq
+need python3 python3
+need node nodejs
+need npm npm
+if [ ${#packages[@]} -gt 0 ]; then
+	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+		echo "The tests need a C compiler (gcc), curl, jq, python3, node and npm; please install what is missing: ${packages[*]}" >&2
+		exit 1
+	fi
 	apt-get update -q
-	apt-get install -yq --no-install-recommends gcc libc6-dev
-	exit 0
+	apt-get install -yq --no-install-recommends "${packages[@]}"
 fi
-echo "The tests need a C compiler (gcc) for the race detector; please install one." >&2
-exit 1
+if ! node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; then
+	echo "The tests need Node.js 18 or later; this is $(node --version)." >&2
+	exit 1
+fi
+
+for folder in test/clients/js test/clients/oidc; do
+	# npm leaves this file when it is done.
+	done=$folder/node_modules/.package-lock.json
+	if [ ! -e "$done" ] || [ "$folder/package-lock.json" -nt "$done" ]; then
+		(cd "$folder" && npm ci --ignore-scripts)
+	fi
+done

@@ -1,0 +1,81 @@
+// An OpenID Connect provider on loopback, for tests: machines sign in and get JWT
+// access tokens for one of two audiences.
+//
+// usage: node provider.mjs PORT ISSUER SEED [SECONDS]
+//
+// SEED says which keys sign: the same seed, the same key, under the same id.
+// SECONDS shifts the clock, so that tokens may have expired when they are made.
+// It prints "ready" once it listens, and ends when its standard input does.
+import { createHash, createPrivateKey, webcrypto } from 'node:crypto';
+
+const [port, issuer, seed, shift = '0'] = process.argv.slice(2);
+if (!seed) {
+  console.error('usage: node provider.mjs PORT ISSUER SEED [SECONDS]');
+  process.exit(2);
+}
+
+// What the provider uses and Node.js 18 does not have.
+globalThis.crypto ??= webcrypto;
+URL.parse ??= (url, base) => {
+  try {
+    return new URL(url, base);
+  } catch {
+    return null;
+  }
+};
+
+const now = Date.now;
+Date.now = () => now() + Number(shift) * 1000;
+// Only now: whatever reads the clock while it is loaded reads this one.
+const { Provider } = await import('oidc-provider');
+
+// An Ed25519 key is 32 bytes of anything, behind a fixed prefix (RFC 8410).
+function keyFrom(text) {
+  const bytes = createHash('sha256').update(text).digest();
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), bytes]);
+  const jwk = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ format: 'jwk' });
+  const kid = createHash('sha256').update(jwk.x).digest('hex').slice(0, 16);
+  return { ...jwk, kid, use: 'sig', alg: 'EdDSA' };
+}
+
+const scopes = 'idn:task-management:read idn:task-management:write';
+const machine = (id, groups) => ({
+  client_id: id,
+  client_secret: `the secret of ${id}`,
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+  id_token_signed_response_alg: 'EdDSA',
+  scope: scopes,
+  groups,
+});
+
+const provider = new Provider(issuer, {
+  clients: [machine('reader', ['staff']), machine('operator', ['staff', 'identity-admins'])],
+  extraClientMetadata: { properties: ['groups'] },
+  enabledJWA: { idTokenSigningAlgValues: ['EdDSA'] },
+  jwks: { keys: [keyFrom(seed)] },
+  scopes: ['openid', ...scopes.split(' ')],
+  extraTokenClaims: (_ctx, token) => ({ groups: token.client.groups }),
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_ctx, audience) => ({
+        audience,
+        scope: scopes,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: 300,
+        jwt: { sign: { alg: 'EdDSA' } },
+      }),
+    },
+  },
+});
+
+const server = provider.listen(Number(port), '127.0.0.1', () => console.log('ready'));
+server.on('error', (err) => {
+  console.error(err.message);
+  process.exit(1);
+});
+process.stdin.resume().on('end', () => process.exit(0));
