@@ -266,7 +266,7 @@ func checkSuccess(route route, request *http.Request, response *http.Response, t
 }
 
 func isList(operationID string) bool {
-	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges", "listTokens", "listApplications"} {
+	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges", "listTokens", "listApplications", "listAudit"} {
 		if strings.HasPrefix(operationID, list) {
 			return true
 		}
@@ -323,6 +323,10 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeEntitlementList(text)
 	case "getEntitlement":
 		return DecodeEntitlement(text)
+	case "listAudit":
+		return DecodeAuditList(text)
+	case "getAuditEntry":
+		return DecodeAuditEntry(text)
 	case "listTaskChanges":
 		return DecodeChanges(text)
 	}
