@@ -65,7 +65,10 @@ func TestOperationsAreNamedAndAnswer(t *testing.T) {
 				t.Errorf("%s is %s, want %s", name, op.OperationID, id)
 			}
 			delete(want, name)
-			for _, status := range []string{"403", "406", "500", "503"} {
+			for _, status := range []string{"401", "403", "406", "500", "503"} {
+				if status == "401" && op.Security != nil && len(*op.Security) == 0 {
+					continue // everybody's
+				}
 				if op.Responses.Value(status) == nil {
 					t.Errorf("%s does not say what %s looks like", name, status)
 				}

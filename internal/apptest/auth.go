@@ -23,6 +23,15 @@ func (s *Server) Admin(tb testing.TB) Client {
 	return s.admin
 }
 
+// AdminToken returns the access token that Send sends.
+func (s *Server) AdminToken(tb testing.TB) string {
+	tb.Helper()
+	if s.token == "" {
+		tb.Fatal("this server asks for no tokens")
+	}
+	return s.token
+}
+
 // Client makes a client with the name, user, levels, scopes, sources and expiry of
 // c, by way of the API. What is not set is the least that the API asks for.
 func (s *Server) Client(tb testing.TB, c principal.Client) Client {

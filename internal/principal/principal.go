@@ -72,7 +72,7 @@ func (r *Right) CheckSource(p *Principal, sourceID string) error {
 	if !p.User || slices.ContainsFunc(grants, func(l Level) bool { return !l.limited() }) {
 		return nil
 	}
-	own := func(id string) bool { return task.EqualFoldASCII(id, sourceID) }
+	own := func(id string) bool { return sameSource(id, sourceID) }
 	if sourceID != "" && slices.ContainsFunc(p.Sources, own) {
 		return nil
 	}
@@ -82,6 +82,16 @@ func (r *Right) CheckSource(p *Principal, sourceID string) error {
 	}
 	return task.Errorf(task.Forbidden, "source", "to %s as %s takes a token for the source: %s; the token is for %s",
 		r.Doing, List(grants), what, none(strings.Join(p.Sources, ", ")))
+}
+
+// sameSource compares ids as they are given: one of Stint's own may come as a
+// UUID, others have their own idea of sources.
+func sameSource(a, b string) bool {
+	first, ok := task.ParseID(a)
+	if second, both := task.ParseID(b); ok && both {
+		return first == second
+	}
+	return task.EqualFoldASCII(a, b)
 }
 
 // grants returns the levels of p that give the right.
