@@ -197,6 +197,16 @@ func (e *env) command(args ...string) *command {
 	return c
 }
 
+// secret puts a secret into a file, as a command takes it.
+func (e *env) secret(text string) string {
+	e.t.Helper()
+	path := filepath.Join(e.t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+		e.t.Fatal(err)
+	}
+	return path
+}
+
 // run runs to the end and expects an exit status.
 func (e *env) run(code int, args ...string) (stdout, stderr string) {
 	e.t.Helper()

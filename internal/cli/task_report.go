@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,8 @@ import (
 type reportFlags struct {
 	attempt, percent        int
 	sequence                int64
-	token, progress, status string
+	tokenFile, token        string
+	progress, status        string
 	infos, warnings, failed []string
 	attributes              []string
 }
@@ -25,12 +27,14 @@ func newTaskReportCommand(s *session, conn *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [ID]",
 		Short: "Report to a task: a heartbeat, progress, messages, or its end",
-		Long: "Report to a task. Without anything to say it is a heartbeat. The id, --attempt and --token default\n" +
-			"to STINT_TASK_ID, STINT_TASK_ATTEMPT and STINT_REPORT_TOKEN, which stint exec sets for its program.\n\n" +
+		Long: "Report to a task. Without anything to say it is a heartbeat. The id and --attempt default to\n" +
+			"STINT_TASK_ID and STINT_TASK_ATTEMPT, which stint exec sets for its program, as it does STINT_REPORT_TOKEN.\n" +
+			"That is not taken from the command line, where others could see it: without stint exec, name a file\n" +
+			"that holds it with --token-file or STINT_REPORT_TOKEN_FILE.\n\n" +
 			"Exit status: 0 if the report was taken, 1 if the program should stop (the task was cancelled, or\n" +
 			"ended, or belongs to a later attempt), 2 if the report failed.",
 		Example: "  stint task report --progress \"Reading users\" --percent 40 || exit\n" +
-			"  stint task report 0190… --attempt 1 --token T --status SUCCESS",
+			"  stint task report 0190… --attempt 1 --token-file token --status SUCCESS",
 		Args: taskIDs(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := s.getenv("STINT_TASK_ID", "")
@@ -54,7 +58,8 @@ func newTaskReportCommand(s *session, conn *connection) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.attempt, "attempt", 0, "the attempt that reports (STINT_TASK_ATTEMPT, or 1)")
-	flags.StringVar(&f.token, "token", "", "the report token; better given as STINT_REPORT_TOKEN, which others cannot see")
+	flags.StringVar(&f.tokenFile, "token-file", "", "file of the report token, which others must not be able to read")
+	_ = cmd.MarkFlagFilename("token-file")
 	flags.Int64Var(&f.sequence, "sequence", 0, "a number that rises with each report; makes repeats harmless")
 	flags.StringVar(&f.progress, "progress", "", "short text: where the work is")
 	flags.IntVar(&f.percent, "percent", 0, "how much is done, 0 to 100")
@@ -70,11 +75,9 @@ func newTaskReportCommand(s *session, conn *connection) *cobra.Command {
 
 func (f *reportFlags) report(s *session, cmd *cobra.Command) (client.Report, error) {
 	report := client.Report{Attempt: f.attempt, Sequence: f.sequence}
-	if f.token == "" {
-		f.token = s.getenv("STINT_REPORT_TOKEN", "")
-	}
-	if f.token == "" {
-		return report, usagef("--token or STINT_REPORT_TOKEN is required; stint task launch -o json shows it")
+	var err error
+	if f.token, err = f.reportToken(s); err != nil {
+		return report, err
 	}
 	if report.Attempt == 0 {
 		attempt, err := strconv.Atoi(s.getenv("STINT_TASK_ATTEMPT", "1"))
@@ -97,7 +100,6 @@ func (f *reportFlags) report(s *session, cmd *cobra.Command) (client.Report, err
 	add(client.MessageInfo, f.infos)
 	add(client.MessageWarn, f.warnings)
 	add(client.MessageError, f.failed)
-	var err error
 	if report.Attributes, err = assignments("attribute", f.attributes); err != nil {
 		return report, err
 	}
@@ -105,6 +107,24 @@ func (f *reportFlags) report(s *session, cmd *cobra.Command) (client.Report, err
 		report.CompletionStatus, err = parseStatus(f.status)
 	}
 	return report, err
+}
+
+func (f *reportFlags) reportToken(s *session) (string, error) {
+	path := f.tokenFile
+	if token := s.getenv("STINT_REPORT_TOKEN", ""); token != "" && path == "" {
+		return token, nil
+	}
+	if path == "" {
+		path = s.getenv("STINT_REPORT_TOKEN_FILE", "")
+	}
+	if path == "" {
+		return "", usagef("the report token is required, as STINT_REPORT_TOKEN or in a file (--token-file); stint task launch -o json shows it")
+	}
+	text, err := s.readSecretFile(path)
+	if err != nil {
+		return "", fmt.Errorf("the report token: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 func (s *session) reported(result *client.ReportResult, err error, format string) error {

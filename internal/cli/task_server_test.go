@@ -29,10 +29,10 @@ func TestTaskLifeByCommands(t *testing.T) {
 	if out, _ := e.run(0, "task", "list", "--count", "--type", "Identity Refresh"); out != "1\n" {
 		t.Fatalf("counted %q", out)
 	}
-	if _, stderr := e.run(2, "task", "report", id, "--attempt", "1", "--token", "wrong"); !strings.Contains(stderr, "tracking id ") || strings.Count(stderr, "\n") != 1 {
+	if _, stderr := e.run(2, "task", "report", id, "--attempt", "1", "--token-file", e.secret("wrong")); !strings.Contains(stderr, "tracking id ") || strings.Count(stderr, "\n") != 1 {
 		t.Fatalf("a wrong token: %q", stderr)
 	}
-	e.run(0, "task", "report", id, "--attempt", "1", "--token", launched.ReportToken, "--progress", "Reading", "--percent", "40", "--warning", "w1", "--error", "e1\x1b[2J")
+	e.run(0, "task", "report", id, "--attempt", "1", "--token-file", e.secret(launched.ReportToken), "--progress", "Reading", "--percent", "40", "--warning", "w1", "--error", "e1\x1b[2J")
 	out, _ = e.run(0, "task", "list")
 	fields := strings.Split(strings.TrimSuffix(out, "\n"), "\t")
 	if len(fields) != 9 || fields[0] != id || fields[1] != "IDENTITY_REFRESH" || fields[3] != "running" || fields[7] != "40" || fields[8] != "Reading" {
@@ -46,15 +46,15 @@ func TestTaskLifeByCommands(t *testing.T) {
 	waiting.start()
 	waiting.stderr.Await(t, "running 40% Reading")
 	e.run(0, "task", "cancel", id, "--reason", "no need")
-	if _, stderr := e.run(1, "task", "report", id, "--attempt", "1", "--token", launched.ReportToken); !strings.Contains(stderr, "the task was cancelled") {
+	if _, stderr := e.run(1, "task", "report", id, "--attempt", "1", "--token-file", e.secret(launched.ReportToken)); !strings.Contains(stderr, "the task was cancelled") {
 		t.Fatalf("told to stop: %q", stderr)
 	}
-	e.run(0, "task", "report", id, "--attempt", "1", "--token", launched.ReportToken, "--status", "terminated")
+	e.run(0, "task", "report", id, "--attempt", "1", "--token-file", e.secret(launched.ReportToken), "--status", "terminated")
 	waiting.wait(1)
 	if !strings.Contains(waiting.stderr.String(), "TERMINATED after") {
 		t.Fatalf("waited: %q", waiting.stderr)
 	}
-	if _, stderr := e.run(1, "task", "report", id, "--attempt", "1", "--token", launched.ReportToken); !strings.Contains(stderr, "409") {
+	if _, stderr := e.run(1, "task", "report", id, "--attempt", "1", "--token-file", e.secret(launched.ReportToken)); !strings.Contains(stderr, "409") {
 		t.Fatalf("late: %q", stderr)
 	}
 }
