@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	tokenPath = "/oauth/token"
+	tokenPath = "/oauth/token" //nolint:gosec // a path, no secret
 	// earlier is how long before its end an access token is not used any more, so that
 	// it does not end under way.
 	earlier = 30 * time.Second

@@ -26,6 +26,6 @@ func newAccessTokenCommand(s *session) *cobra.Command {
 			return s.println(token)
 		},
 	}
-	conn.addFlags(s, cmd.Flags())
+	conn.addFlags(cmd.Flags())
 	return cmd
 }

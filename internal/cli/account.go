@@ -20,7 +20,7 @@ func newAccountCommand(s *session) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  showHelp,
 	}
-	conn.addFlags(s, cmd.PersistentFlags())
+	conn.addFlags(cmd.PersistentFlags())
 	cmd.AddCommand(newAccountListCommand(s, conn), newAccountGetCommand(s, conn))
 	return cmd
 }

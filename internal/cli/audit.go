@@ -14,7 +14,7 @@ func newAuditCommand(s *session) *cobra.Command {
 	}
 	conn := &connection{}
 	for _, online := range []*cobra.Command{newAuditListCommand(s, conn), newAuditReportCommand(s, conn)} {
-		conn.addFlags(s, online.Flags())
+		conn.addFlags(online.Flags())
 		cmd.AddCommand(online)
 	}
 	cmd.AddCommand(newAuditHeadCommand(s), newAuditVerifyCommand(s))

@@ -192,7 +192,7 @@ func TestClientsBesideAServer(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the access token of a revoked client is still good")
 		}
-		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // another process has to notice
+		time.Sleep(100 * time.Millisecond)
 	}
 	list, _ := e.run(0, "token", "list", "--db", s.db)
 	if !strings.Contains(list, admin.ID+"\tAnn's\tann\tORG_ADMIN\trevoked") || strings.Contains(list, admin.Secret) {

@@ -27,7 +27,7 @@ type connection struct {
 	url string
 }
 
-func (c *connection) addFlags(s *session, flags *pflag.FlagSet) {
+func (c *connection) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.url, "url", "", "the server (STINT_URL, or the profile's; else "+defaultURL+")")
 }
 

@@ -17,7 +17,7 @@ func newEntitlementCommand(s *session) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  showHelp,
 	}
-	conn.addFlags(s, cmd.PersistentFlags())
+	conn.addFlags(cmd.PersistentFlags())
 	cmd.AddCommand(newEntitlementListCommand(s, conn), newEntitlementGetCommand(s, conn))
 	return cmd
 }

@@ -61,7 +61,7 @@ STINT_URL; stint task report uses them.`,
 			return s.exec(cmd.Context(), f, conn, args)
 		},
 	}
-	conn.addFlags(s, cmd.Flags())
+	conn.addFlags(cmd.Flags())
 	f.add(s, cmd, conn)
 	flags := cmd.Flags()
 	// What follows the program's name belongs to the program, with or without "--".

@@ -22,7 +22,7 @@ func newSourceCommand(s *session) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  showHelp,
 	}
-	conn.addFlags(s, cmd.PersistentFlags())
+	conn.addFlags(cmd.PersistentFlags())
 	cmd.AddCommand(
 		newSourceListCommand(s, conn),
 		newSourceGetCommand(s, conn),

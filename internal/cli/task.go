@@ -19,7 +19,7 @@ func newTaskCommand(s *session) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  showHelp,
 	}
-	conn.addFlags(s, cmd.PersistentFlags())
+	conn.addFlags(cmd.PersistentFlags())
 	cmd.AddCommand(
 		newTaskListCommand(s, conn),
 		newTaskGetCommand(s, conn),

@@ -134,6 +134,8 @@ func column(f query.Field) string {
 		return "created"
 	case query.FieldName:
 		return "name"
+	case query.FieldUser:
+		return "user"
 	}
 	panic("sqlite: no column for the field " + string(f))
 }
