@@ -1,0 +1,228 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"stint/internal/audit"
+	"stint/internal/store/tally"
+)
+
+const (
+	// maxTries bounds how often a write is run that others or the network undo.
+	maxTries = 10
+	// writeTimeout ends a write that hangs, say behind a lock of a node that is
+	// gone.
+	writeTimeout = time.Minute
+)
+
+// txn is the transaction that one write sees.
+type txn struct {
+	ctx    context.Context // not the caller's: it ends what hangs, and nothing else
+	conn   *pgx.Conn
+	tx     pgx.Tx
+	deltas tally.Deltas
+	onTask TaskHook
+	chain  *audit.Chain
+	// entries are linked to the audit at the end: whoever holds the end of a shard
+	// keeps others waiting.
+	entries []audit.Entry
+}
+
+// do runs fn in a transaction and returns when its changes are committed, or when
+// ctx ends before its turn has come; in that case nothing is written. An error of
+// fn undoes what it did. fn may run more than once: where others were in the way,
+// or the connection was lost, it is run again.
+//
+// The transaction is READ COMMITTED: each statement sees what others have
+// committed by then. Rows that fn decides by are to be locked.
+func (s *Store) do(ctx context.Context, doing string, fn func(*txn) error) error {
+	return s.run(ctx, doing, writeTimeout, fn)
+}
+
+// doAlone is do for a large write, which may take its time.
+func (s *Store) doAlone(ctx context.Context, doing string, fn func(*txn) error) error {
+	return s.run(ctx, doing, 0, fn)
+}
+
+func (s *Store) run(ctx context.Context, doing string, timeout time.Duration, fn func(*txn) error) error {
+	if err := s.use.enter(); err != nil {
+		return interpret(doing, err)
+	}
+	defer s.use.leave()
+	if err := take(ctx, s.writes); err != nil {
+		return interpret(doing, err)
+	}
+	added, err := s.runTurns(ctx, timeout, fn)
+	<-s.writes
+	if err == nil {
+		s.counted(ctx, added)
+	}
+	return interpret(doing, err)
+}
+
+// runTurns runs fn until it is committed or fails for good, and returns how many
+// changes of counts were stored with it.
+func (s *Store) runTurns(ctx context.Context, timeout time.Duration, fn func(*txn) error) (added int, err error) {
+	for try := 1; ; try++ {
+		added, err = s.runOnce(ctx, timeout, fn)
+		if err == nil || try == maxTries || !again(err) {
+			return added, err
+		}
+		// Those that met must not meet again.
+		longest := time.Millisecond << try
+		pause := time.NewTimer(rand.N(longest)) //nolint:gosec // no secret
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// take puts a token into a channel that bounds how many there are.
+func take(ctx context.Context, tokens chan struct{}) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case tokens <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Store) runOnce(ctx context.Context, timeout time.Duration, fn func(*txn) error) (added int, err error) {
+	conn, err := s.acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Release()
+	// Its turn has come: whoever left now would not know what became of it.
+	own := context.WithoutCancel(ctx)
+	if timeout > 0 {
+		limited, cancel := context.WithTimeout(own, timeout)
+		defer cancel()
+		own = limited
+	}
+	t := &txn{ctx: own, conn: conn.Conn(), deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain}
+	defer func() {
+		if t.tx != nil {
+			_ = t.tx.Rollback(context.WithoutCancel(ctx))
+		}
+		if err != nil && own.Err() != nil && !errors.Is(err, errUnknown) {
+			err = unavailable("the write takes too long", err)
+		}
+	}()
+	if t.tx, err = t.conn.BeginTx(own, pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED"}); err != nil {
+		return 0, lost(t.conn, err)
+	}
+	if err := t.call(fn); err != nil {
+		return 0, lost(t.conn, err)
+	}
+	if added, err = t.finish(); err != nil {
+		return 0, lost(t.conn, err)
+	}
+	return added, t.commit()
+}
+
+// acquire takes a connection. An error that is not the caller's says that there is
+// none to be had.
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err == nil {
+		return conn, nil
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: %s", ctx.Err(), err.Error())
+	}
+	return nil, noConnection(err)
+}
+
+// lost marks the error of a connection that is gone with it.
+func lost(conn *pgx.Conn, err error) error {
+	if err != nil && conn.IsClosed() {
+		return fmt.Errorf("%w: %w", errLost, err)
+	}
+	return err
+}
+
+// call turns a panic of the write's own function into its error, so that the
+// transaction ends.
+func (t *txn) call(fn func(*txn) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return fn(t)
+}
+
+// finish writes what goes last: the counts, then the audit, whose ends are locked
+// from here to the commit.
+func (t *txn) finish() (added int, err error) {
+	if added, err = t.addTallies(); err != nil {
+		return 0, fmt.Errorf("count: %w", err)
+	}
+	return added, t.writeAudit()
+}
+
+func (t *txn) commit() error {
+	err := t.tx.Commit(t.ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pgx.ErrTxCommitRollback), ended(err):
+		return fmt.Errorf("commit: %w", err)
+	}
+	return fmt.Errorf("%w: %w", errUnknown, err)
+}
+
+// exec runs a statement. See number for its parameters.
+func (t *txn) exec(query string, args ...any) error {
+	_, err := t.tx.Exec(t.ctx, number(query), args...)
+	return err
+}
+
+// execRows is exec that returns how many rows the statement took.
+func (t *txn) execRows(query string, args ...any) (int64, error) {
+	tag, err := t.tx.Exec(t.ctx, number(query), args...)
+	return tag.RowsAffected(), err
+}
+
+// queryRow runs a query of one row. Its Scan says pgx.ErrNoRows where there is
+// none.
+func (t *txn) queryRow(query string, args ...any) rowScanner {
+	return t.tx.QueryRow(t.ctx, number(query), args...)
+}
+
+// each runs a query and calls scan for each of its rows. scan can run no other
+// statement: the connection is busy with this one.
+func (t *txn) each(scan func(rowScanner) error, query string, args ...any) error {
+	rows, err := t.tx.Query(t.ctx, number(query), args...)
+	if err != nil {
+		return err
+	}
+	return scanEach(rows, scan)
+}
+
+type rowScanner interface{ Scan(dest ...any) error }
+
+func scanEach(rows pgx.Rows, scan func(rowScanner) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
