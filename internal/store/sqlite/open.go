@@ -11,10 +11,10 @@ import (
 	"sync"
 
 	"github.com/gofrs/flock"
-	"github.com/klauspost/compress/zstd"
 	_ "modernc.org/sqlite" // registers the driver
 
 	"stint/internal/audit"
+	"stint/internal/store/chunk"
 )
 
 // The errors of Open that people meet.
@@ -64,8 +64,7 @@ type Store struct {
 	onTask TaskHook
 	chain  *audit.Chain
 
-	zstd   *zstd.Encoder
-	unzstd *zstd.Decoder
+	chunks *chunk.Codec
 }
 
 // Open opens the file, checks that it is Stint's, and brings its schema up to
@@ -83,7 +82,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.closeFiles())
 		}
 	}()
-	if err := s.openCodec(); err != nil {
+	if s.chunks, err = chunk.New(); err != nil {
 		return nil, err
 	}
 	if o.ReadOnly {
@@ -175,8 +174,8 @@ func (s *Store) closeFiles() error {
 			errs = append(errs, db.Close())
 		}
 	}
-	if s.unzstd != nil {
-		s.unzstd.Close()
+	if s.chunks != nil {
+		s.chunks.Close()
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Unlock())

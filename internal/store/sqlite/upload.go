@@ -4,30 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"stint/internal/task"
 )
-
-// maxChunk is the most that one chunk of an upload holds.
-const maxChunk = 1 << 20
-
-// openCodec makes what compresses the chunks of uploads: one for all, for each
-// holds megabytes. It works on one chunk at a time.
-func (s *Store) openCodec() (err error) {
-	s.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err == nil {
-		s.unzstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*maxChunk))
-	}
-	if err != nil {
-		return fmt.Errorf("compress uploads: %w", err)
-	}
-	return nil
-}
 
 // BeginUpload makes an empty upload.
 func (s *Store) BeginUpload(ctx context.Context, id task.ID, now time.Time) error {
@@ -40,7 +21,7 @@ func (s *Store) BeginUpload(ctx context.Context, id task.ID, now time.Time) erro
 // It is on disk when this returns. The error is of kind NotFound where the
 // upload was dropped.
 func (s *Store) AppendUpload(ctx context.Context, id task.ID, start int64, data []byte, now time.Time) error {
-	chunk := s.zstd.EncodeAll(data, nil)
+	packed := s.chunks.Pack(data)
 	return s.do(ctx, "store upload", func(t *txn) error {
 		var one int
 		err := t.queryRow("UPDATE uploads SET touched = ? WHERE id = ? RETURNING 1", now.UnixMilli(), blob(id)).Scan(&one)
@@ -50,7 +31,7 @@ func (s *Store) AppendUpload(ctx context.Context, id task.ID, start int64, data 
 		if err != nil {
 			return err
 		}
-		return t.exec("INSERT INTO upload_chunks (upload, start, data) VALUES (?, ?, ?)", blob(id), start, chunk)
+		return t.exec("INSERT INTO upload_chunks (upload, start, data) VALUES (?, ?, ?)", blob(id), start, packed)
 	})
 }
 
@@ -97,16 +78,16 @@ func (s *Store) ReadUpload(ctx context.Context, id task.ID, offset int64) ([]byt
 	var data []byte
 	err := s.readOne(ctx, "read upload", func(r reading) error {
 		var start int64
-		var chunk []byte
-		err := r.queryRow(readUploadSQL, blob(id), offset).Scan(&start, &chunk)
+		var packed []byte
+		err := r.queryRow(readUploadSQL, blob(id), offset).Scan(&start, &packed)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noUpload()
 		}
-		if err != nil || chunk == nil {
+		if err != nil || packed == nil {
 			return err
 		}
-		if data, err = s.unzstd.DecodeAll(chunk, nil); err != nil {
-			return fmt.Errorf("decompress an upload: %w", err)
+		if data, err = s.chunks.Unpack(packed); err != nil {
+			return err
 		}
 		data = data[min(offset-start, int64(len(data))):]
 		return nil
