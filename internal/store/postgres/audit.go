@@ -29,7 +29,7 @@ const (
 	auditTipsSQL   = "SELECT shard, n, link FROM audit_heads WHERE shard = ANY (?) ORDER BY shard FOR UPDATE"
 	auditInsertSQL = "INSERT INTO audit (" + auditColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	auditMoveSQL   = "UPDATE audit_heads SET n = ?, link = ? WHERE shard = ?"
-	auditObjectSQL = "SELECT " + auditColumns + " FROM audit WHERE lower(object) = ? AND shard = ? ORDER BY n"
+	auditObjectSQL = "SELECT " + auditColumns + " FROM audit WHERE lower(left(object, 600)) = ? AND lower(object) = ? AND shard = ? ORDER BY n"
 	settingSQL     = "SELECT value FROM settings WHERE name = ?"
 )
 
@@ -109,7 +109,7 @@ func (s *Store) Audit(ctx context.Context, object string) ([]audit.Entry, error)
 			e, err := scanAudit(row)
 			entries = append(entries, e.Entry)
 			return err
-		}, auditObjectSQL, task.LowerASCII(object), audit.ShardOf(object))
+		}, auditObjectSQL, firstOf(task.LowerASCII(object)), task.LowerASCII(object), audit.ShardOf(object))
 	})
 	return entries, err
 }

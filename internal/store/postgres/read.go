@@ -132,6 +132,21 @@ func (r reading) each(scan func(rowScanner) error, query string, args ...any) er
 	return scanEach(rows, func(row rowScanner) error { return scan(gotRow{row, r.got}) })
 }
 
+// fetchEach calls scan for each row of a cursor that the transaction has declared,
+// size of them at a time: whoever stops need not wait for the rest.
+func (r reading) fetchEach(cursor string, size int, scan func(rowScanner) error) error {
+	for {
+		n := 0
+		err := r.each(func(row rowScanner) error {
+			n++
+			return scan(row)
+		}, "FETCH "+strconv.Itoa(size)+" FROM "+cursor)
+		if err != nil || n < size {
+			return err
+		}
+	}
+}
+
 // gotRow notes that a row was read.
 type gotRow struct {
 	row rowScanner

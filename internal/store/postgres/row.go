@@ -74,6 +74,14 @@ func text(s string) any {
 	return s
 }
 
+// bytesOf is text for a column of type bytea, which holds every character.
+func bytesOf(s string) any {
+	if s == "" {
+		return nil
+	}
+	return []byte(s)
+}
+
 func orEmpty(s *string) string {
 	if s == nil {
 		return ""

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -21,20 +23,32 @@ const (
 // counts knows how many changes this process has left since it last folded.
 type counts struct{ unfolded atomic.Int64 }
 
+// tallyValue returns a value as it is stored: one that is too long for an index as
+// its hash, behind a byte that no text holds.
+func tallyValue(v string) []byte {
+	if len(v) <= maxTallyValue {
+		return []byte(v)
+	}
+	sum := sha256.Sum256([]byte(v))
+	return append([]byte{0xff}, sum[:]...)
+}
+
+const maxTallyValue = 1024
+
 const addTalliesSQL = `INSERT INTO tally_changes (dimension, value, bucket, n)
-	SELECT * FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[])`
+	SELECT * FROM unnest($1::integer[], $2::bytea[], $3::bigint[], $4::bigint[])`
 
 // addTallies stores the changed counts, those of the lowest level: they tell the
 // others. It returns how many there are.
 func (t *txn) addTallies() (int, error) {
 	var dimensions []int32
-	var values []string
+	var values [][]byte
 	var buckets, ns []int64
 	for k, n := range t.deltas {
 		if k.Level > 0 {
 			continue
 		}
-		dimensions, values = append(dimensions, int32(k.Dimension)), append(values, k.Value) //nolint:gosec // there are seven
+		dimensions, values = append(dimensions, int32(k.Dimension)), append(values, tallyValue(k.Value)) //nolint:gosec // there are seven
 		buckets, ns = append(buckets, k.Bucket), append(ns, n)
 	}
 	if len(ns) == 0 {
@@ -77,7 +91,7 @@ func (s *Store) FoldTallies(ctx context.Context) (more bool, err error) {
 		more = false
 		var mine bool
 		if err := t.queryRow(foldTurnSQL).Scan(&mine); err != nil {
-			if err == pgx.ErrNoRows { //nolint:errorlint // as the driver returns it
+			if errors.Is(err, pgx.ErrNoRows) {
 				return nil
 			}
 			return err

@@ -34,6 +34,8 @@ type txn struct {
 	// entries are linked to the audit at the end: whoever holds the end of a shard
 	// keeps others waiting.
 	entries []audit.Entry
+	// batch, if there is one, takes the statements of exec, until sendBatch.
+	batch *pgx.Batch
 }
 
 // do runs fn in a transaction and returns when its changes are committed, or when
@@ -189,8 +191,23 @@ func (t *txn) commit() error {
 
 // exec runs a statement. See number for its parameters.
 func (t *txn) exec(query string, args ...any) error {
+	if t.batch != nil {
+		t.batch.Queue(number(query), args...)
+		return nil
+	}
 	_, err := t.tx.Exec(t.ctx, number(query), args...)
 	return err
+}
+
+// sendBatch runs the statements that wait in batch, together. From then on each runs
+// by itself.
+func (t *txn) sendBatch() error {
+	batch := t.batch
+	t.batch = nil
+	if batch.Len() == 0 {
+		return nil
+	}
+	return t.tx.SendBatch(t.ctx, batch).Close()
 }
 
 // execRows is exec that returns how many rows the statement took.

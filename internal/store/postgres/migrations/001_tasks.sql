@@ -29,7 +29,8 @@ CREATE INDEX tasks_created ON tasks (created, id);
 CREATE INDEX tasks_status ON tasks (status, created, id) WHERE status IS NOT NULL;
 CREATE INDEX tasks_kind ON tasks (kind, created, id);
 CREATE INDEX tasks_type ON tasks (type, created, id);
-CREATE INDEX tasks_source ON tasks (lower(source_id), created, id) WHERE source_id IS NOT NULL;
+-- An entry of an index holds some 2,700 bytes at the most, a source's id more.
+CREATE INDEX tasks_source ON tasks (lower(left(source_id, 600)), created, id) WHERE source_id IS NOT NULL;
 CREATE INDEX tasks_launcher ON tasks (lower(launcher), created, id);
 CREATE INDEX tasks_in_progress ON tasks (created, id) WHERE status IS NULL;
 CREATE INDEX tasks_in_progress_kind ON tasks (kind, created, id) WHERE status IS NULL;
@@ -44,12 +45,12 @@ CREATE TABLE deadlines (
 
 CREATE INDEX deadlines_deadline ON deadlines (deadline);
 
--- Exact counts; see package tally. A write adds what it changes to tally_changes, in
+-- Exact counts; see package tally. A long value is held as its hash. A write adds what it changes to tally_changes, in
 -- its own transaction: no two wait for one row. Now and then they are folded into
 -- tallies; a count is the sum of both.
 CREATE TABLE tallies (
 	dimension integer NOT NULL,
-	value     text    NOT NULL COLLATE "C",
+	value     bytea   NOT NULL,
 	level     integer NOT NULL,
 	bucket    bigint  NOT NULL,
 	n         bigint  NOT NULL,
@@ -62,10 +63,10 @@ CREATE INDEX tallies_zero ON tallies (dimension) WHERE n = 0;
 CREATE TABLE tally_changes (
 	seq       bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	dimension integer NOT NULL,
-	value     text    NOT NULL COLLATE "C",
+	value     bytea   NOT NULL,
 	bucket    bigint  NOT NULL,
 	n         bigint  NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
 CREATE INDEX tally_changes_value ON tally_changes (dimension, value);
 
