@@ -113,6 +113,14 @@ type auditSource struct {
 	times  []query.Range // that narrow it
 }
 
+// at is what the source's index holds of the time of an entry.
+func (a auditSource) at() string {
+	if a.column == "" && a.shards == nil {
+		return "at + 0" // as migrations/003_audit.sql says
+	}
+	return "at"
+}
+
 // auditPage selects the entries of a page, without what may be large: sorting
 // would carry it.
 func auditPage(filter query.Expr, page query.Page) clause {
@@ -120,10 +128,14 @@ func auditPage(filter query.Expr, page query.Page) clause {
 	if page.Sort[0].Desc {
 		direction = " DESC"
 	}
-	order := " ORDER BY at" + direction + ", shard" + direction + ", n" + direction
-	first := clause{order + " LIMIT ?", []any{int64(page.Limit) + int64(page.Offset)}}
-	c := auditFrom(filter).selects(auditLightColumns, filter, first)
-	return clause{"SELECT * FROM (" + c.sql + ") found" + order + " LIMIT ? OFFSET ?", append(c.args, page.Limit, page.Offset)}
+	rest := direction + ", shard" + direction + ", n" + direction
+	from := auditFrom(filter)
+	if len(from.values) < 2 {
+		return from.selects(auditLightColumns, filter, clause{" ORDER BY " + from.at() + rest + " LIMIT ? OFFSET ?", []any{page.Limit, page.Offset}})
+	}
+	first := clause{" ORDER BY " + from.at() + rest + " LIMIT ?", []any{int64(page.Limit) + int64(page.Offset)}}
+	c := from.selects(auditLightColumns, filter, first)
+	return clause{"SELECT * FROM (" + c.sql + ") found ORDER BY at" + rest + " LIMIT ? OFFSET ?", append(c.args, page.Limit, page.Offset)}
 }
 
 func auditCount(filter query.Expr) clause {
@@ -192,7 +204,7 @@ func termsOf(filter query.Expr) []query.Expr {
 func (a auditSource) selects(what string, filter query.Expr, ordered clause) clause {
 	where := clause{sql: "true"}
 	for _, r := range a.times {
-		where = where.and(clause{"at " + comparison(r.Order) + " ?", []any{r.Time().UnixMilli()}})
+		where = where.and(clause{a.at() + " " + comparison(r.Order) + " ?", []any{r.Time().UnixMilli()}})
 	}
 	if filter != nil {
 		where = where.and(opaque(compileWith(auditLeaf, filter)))

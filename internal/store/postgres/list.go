@@ -65,11 +65,18 @@ type window struct {
 	desc     bool
 }
 
-func (w window) order() string {
+// order is the order of a list by a column, or an expression, that holds when tasks
+// were created.
+func (w window) order(created string) string {
 	if w.desc {
-		return " ORDER BY created DESC, id DESC"
+		return " ORDER BY " + created + " DESC, id DESC"
 	}
-	return " ORDER BY created, id"
+	return " ORDER BY " + created + ", id"
+}
+
+// holds compares such a column with the window.
+func (w window) holds(created string) clause {
+	return clause{created + " > ? AND " + created + " < ?", []any{w.from, w.to}}
 }
 
 func (l *lister) page(page query.Page) ([]task.Row, error) {
@@ -121,7 +128,7 @@ func (s *Store) Fill(ctx context.Context, rows []task.Row) (int, error) {
 func (l *lister) pageSQL(w window, limit int) clause {
 	if b := l.plan.branches[0]; len(l.plan.branches) == 1 && len(b.values) < 2 {
 		c := l.branchSQL(rowColumns, b, w)
-		return clause{c.sql + w.order() + " LIMIT ? OFFSET ?", append(c.args, limit, w.skip)}
+		return clause{c.sql + w.order(b.created()) + " LIMIT ? OFFSET ?", append(c.args, limit, w.skip)}
 	}
 	var parts []string
 	var args []any
@@ -132,14 +139,15 @@ func (l *lister) pageSQL(w window, limit int) clause {
 	}
 	return clause{
 		"SELECT " + rowColumns + " FROM (SELECT created AS at, id AS of FROM (" + strings.Join(parts, " UNION ") + ") found" +
-			w.order() + " LIMIT ? OFFSET ?) page CROSS JOIN LATERAL (SELECT * FROM tasks WHERE id = page.of OFFSET 0) tasks" + w.order(),
+			w.order("created") + " LIMIT ? OFFSET ?) page CROSS JOIN LATERAL (SELECT * FROM tasks WHERE id = page.of OFFSET 0) tasks" +
+			w.order("created"),
 		append(args, limit, w.skip),
 	}
 }
 
 // firstSQL selects creation and id of the first n rows of a branch.
 func (l *lister) firstSQL(b branch, w window, n int64) clause {
-	ordered := clause{w.order() + " LIMIT ?", []any{n}}
+	ordered := clause{w.order(b.created()) + " LIMIT ?", []any{n}}
 	if len(b.values) < 2 {
 		c := l.branchSQL("created, id", b, w)
 		return clause{c.sql + ordered.sql, append(c.args, ordered.args...)}
@@ -151,7 +159,7 @@ func (l *lister) firstSQL(b branch, w window, n int64) clause {
 // branchSQL selects the rows of one branch, of one value or none, that lie in a
 // window and that the filter accepts.
 func (l *lister) branchSQL(what string, b branch, w window) clause {
-	c := clause{"SELECT " + what + " FROM tasks WHERE created > ? AND created < ?", []any{w.from, w.to}}
+	c := clause{sql: "SELECT " + what + " FROM tasks WHERE true"}.and(w.holds(b.created()))
 	if len(b.values) > 0 {
 		c = c.and(b.is(b.values[0]))
 	}
@@ -165,7 +173,7 @@ func (l *lister) valuesSQL(what string, b branch, w window, ordered clause) clau
 	if _, ok := b.values[0].([]byte); ok {
 		sort = "uuid"
 	}
-	inner := l.restSQL(clause{"SELECT " + what + " FROM tasks WHERE created > ? AND created < ? AND " + b.isAny(), []any{w.from, w.to}}, b)
+	inner := l.restSQL(clause{sql: "SELECT " + what + " FROM tasks WHERE " + b.isAny()}.and(w.holds(b.created())), b)
 	return clause{
 		"SELECT one.* FROM unnest(?::" + sort + "[]) v (value) CROSS JOIN LATERAL (" + inner.sql + ordered.sql + ") one",
 		append(append([]any{array(b.values)}, inner.args...), ordered.args...),

@@ -15,7 +15,7 @@ const (
 	overdueSQL = "SELECT id FROM deadlines WHERE deadline <= ? ORDER BY deadline LIMIT ?"
 	// What somebody is writing is purged the next time; so is what another node
 	// purges now.
-	purgeSQL     = "SELECT id, " + columns + " FROM tasks WHERE created <= ? ORDER BY created, id LIMIT ? FOR UPDATE SKIP LOCKED"
+	purgeSQL     = "SELECT id, " + columns + " FROM tasks WHERE created + 0 <= ? ORDER BY created + 0, id LIMIT ? FOR UPDATE SKIP LOCKED"
 	purgeKeysSQL = `DELETE FROM idempotency WHERE key IN
 		(SELECT key FROM idempotency WHERE created <= ? ORDER BY created LIMIT ? FOR UPDATE SKIP LOCKED)`
 )

@@ -29,6 +29,14 @@ type branch struct {
 	rest   []clause
 }
 
+// created is what the branch's index holds of the time of creation.
+func (b branch) created() string {
+	if b.index == "tasks_created" {
+		return "created + 0" // as migrations/001_tasks.sql says
+	}
+	return "created"
+}
+
 func isPending() []clause { return []clause{{sql: "status IS NULL"}} }
 
 // indexedSource is what the index of sources holds.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // beginRead makes all statements of a transaction see one moment.
@@ -30,9 +31,16 @@ const maxReadTries = 3
 // reading is a use of a connection that reads.
 type reading struct {
 	ctx  context.Context
-	conn *pgx.Conn
+	conn session
 	// got says that a row has reached whoever reads: the read cannot be begun again.
 	got *bool
+}
+
+// session is what reads need of a connection.
+type session interface {
+	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
 }
 
 // readOne runs fn with a connection, for a read of one statement.
@@ -95,24 +103,25 @@ func (s *Store) readTurn(r reading, begin string, fn func(reading) error) error 
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
-	conn, err := s.acquire(r.ctx)
+	pooled, err := s.acquire(r.ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
-	r.conn = conn.Conn()
+	defer pooled.Release()
+	conn := pooled.Conn()
+	r.conn = conn
 	if begin == "" {
-		return lost(r.conn, fn(r))
+		return lost(conn, fn(r))
 	}
 	// What is not ended here ends with the connection, which is then not used again.
-	if _, err := r.conn.Exec(r.ctx, begin); err != nil {
-		return lost(r.conn, err)
+	if _, err := conn.Exec(r.ctx, begin); err != nil {
+		return lost(conn, err)
 	}
 	if err := fn(r); err != nil {
-		_, _ = r.conn.Exec(r.ctx, "ROLLBACK")
-		return lost(r.conn, err)
+		_, _ = conn.Exec(r.ctx, "ROLLBACK")
+		return lost(conn, err)
 	}
-	_, _ = r.conn.Exec(r.ctx, "COMMIT")
+	_, _ = conn.Exec(r.ctx, "COMMIT")
 	return nil
 }
 

@@ -19,7 +19,7 @@ const (
 	exportBatch = 500
 
 	importLoadSQL = "SELECT id, " + columns + " FROM tasks WHERE id = ANY (?) ORDER BY id FOR UPDATE"
-	exportSQL     = "DECLARE export NO SCROLL CURSOR FOR SELECT " + rowColumns + " FROM tasks ORDER BY created, id"
+	exportSQL     = "DECLARE export NO SCROLL CURSOR FOR SELECT " + rowColumns + " FROM tasks ORDER BY created + 0, id"
 )
 
 // Import stores the tasks of a file in one transaction: all of them or, on any

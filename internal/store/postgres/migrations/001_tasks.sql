@@ -25,7 +25,9 @@ CREATE TABLE tasks (
 	CHECK ((status IS NULL) = (completed IS NULL))
 ) WITH (fillfactor = 85); -- a report changes no column of an index: its row stays on its page
 
-CREATE INDEX tasks_created ON tasks (created, id);
+-- The sum keeps the server from walking through all tasks in order where another
+-- index was meant: it would believe to meet enough of them soon.
+CREATE INDEX tasks_created ON tasks ((created + 0), id);
 CREATE INDEX tasks_status ON tasks (status, created, id) WHERE status IS NOT NULL;
 CREATE INDEX tasks_kind ON tasks (kind, created, id);
 CREATE INDEX tasks_type ON tasks (type, created, id);
