@@ -154,7 +154,7 @@ func (l *recordLister) planPage(selective *recordPlan, page query.Page) (*record
 	if selective == nil {
 		return walk, nil
 	}
-	if len(selective.branches) == 1 && selective.branches[0].order == order {
+	if !slices.ContainsFunc(selective.branches, func(b recordBranch) bool { return b.order != order }) {
 		return selective, nil
 	}
 	rows, err := l.estimate(selective)
@@ -251,6 +251,11 @@ func (l *recordLister) equals(f query.Field, values []any) []clause {
 		long = long || utf8.RuneCountInString(v.(string)) >= maxIndexed
 	}
 	conditions := []clause{compare(l.head(f), heads)}
+	if len(heads) == 1 {
+		// A range of one: of what equals something, the server knows that it needs no
+		// order, and then takes any index for the rest of it.
+		conditions[0] = clause{"(" + l.head(f) + " >= ? AND " + l.head(f) + " <= ?)", []any{heads[0], heads[0]}}
+	}
 	if long {
 		conditions = append(conditions, compare(l.column(f), values))
 	}
@@ -331,6 +336,7 @@ func (l *recordLister) estimate(p *recordPlan) (int64, error) {
 	}
 	for _, b := range p.branches {
 		c := l.branchSQL("1", &recordPlan{exact: true}, b)
+		c.sql += l.own(b)
 		var n int64
 		if err := l.queryRow("SELECT count(*) FROM ("+c.sql+" LIMIT ?) probed", append(c.args, maxProbed)...).Scan(&n); err != nil {
 			return 0, err
@@ -417,7 +423,7 @@ func (l *recordLister) pageSQL(p *recordPlan, page query.Page) clause {
 	for _, b := range p.branches {
 		c := l.branchSQL("r.seq, "+order.columns(), p, b)
 		if b.order != first {
-			c.sql = "SELECT * FROM (" + c.sql + " OFFSET 0) unordered"
+			c.sql = "SELECT * FROM (" + c.sql + l.own(b) + " OFFSET 0) unordered"
 		}
 		parts = append(parts, "("+c.sql+" ORDER BY "+order.outer()+" LIMIT ?)")
 		args = append(append(args, c.args...), int64(page.Limit)+int64(page.Offset))
@@ -427,6 +433,14 @@ func (l *recordLister) pageSQL(p *recordPlan, page query.Page) clause {
 			" WHERE r.seq = ANY (ARRAY(SELECT seq FROM (" + strings.Join(parts, " UNION ") + ") found ORDER BY " + order.outer() + " LIMIT ? OFFSET ?)) OFFSET 0",
 		append(args, page.Limit, page.Offset),
 	}
+}
+
+// own orders a branch as its index does, so that the server reads it there.
+func (l *recordLister) own(b recordBranch) string {
+	if b.order == "" {
+		return ""
+	}
+	return " ORDER BY " + strings.Join(l.orderOf([]query.Sorter{{Field: b.order}}).terms, ", ")
 }
 
 // recordOrder is the order of a list: expressions and their directions.
@@ -478,17 +492,22 @@ func (o recordOrder) outer() string {
 
 // branchSQL selects the records of one branch that the filter accepts.
 func (l *recordLister) branchSQL(what string, p *recordPlan, b recordBranch) clause {
-	c := clause{sql: "SELECT " + what + " FROM " + l.class.String() + " r JOIN sources s ON s.seq = r.source"}
 	conditions := b.conditions
 	if !p.exact {
 		conditions = append(slices.Clone(conditions), l.compile(l.filter))
 	}
+	var c clause
 	separator := " WHERE "
 	for _, own := range conditions {
 		c.sql += separator + own.sql
 		c.args = append(c.args, own.args...)
 		separator = " AND "
 	}
+	from := " FROM " + l.class.String() + " r JOIN sources s ON s.seq = r.source"
+	if strings.Contains(c.sql, attributes) {
+		from += " CROSS JOIN LATERAL (SELECT convert_from(r.body, 'UTF8')::jsonb AS attributes OFFSET 0) b"
+	}
+	c.sql = "SELECT " + what + from + c.sql
 	return c
 }
 
@@ -496,23 +515,25 @@ func (l *recordLister) branchSQL(what string, p *recordPlan, b recordBranch) cla
 // query.MatchLists accepts.
 func (l *recordLister) compile(e query.Expr) clause { return compileWith(l.leaf, e) }
 
-// elementsSQL finds one of the texts that an attribute lists: a text is one
-// element, an array of texts has its own, and a null in it is "". What is neither
-// lists nothing.
-const elementsSQL = `EXISTS (SELECT FROM (SELECT convert_from(r.body, 'UTF8')::jsonb -> ?::text AS m OFFSET 0) a,
-	jsonb_array_elements(CASE WHEN jsonb_typeof(m) = 'string' THEN jsonb_build_array(m)
-		WHEN jsonb_typeof(m) = 'array' AND jsonb_path_query_array(m, 'strict $[*].type()') <@ '["string", "null"]' THEN m
-		ELSE '[]' END) v (text) WHERE `
+// attributes is the body of a record, read once however many terms ask for it.
+const attributes = "b.attributes"
+
+const (
+	// An attribute lists texts: one, or those of an array, where a null is "". What
+	// holds anything else lists nothing.
+	listsSQL = `jsonb_path_query_array(` + attributes + ` -> ?::text, '$[*].type()') <@ '["string", "null"]'`
+	// Lower case of the whole text is that of all texts in it: the server's own
+	// escapes have no capitals.
+	listsAnySQL  = `jsonb_exists_any(lower((` + attributes + ` -> ?::text)::text COLLATE "C")::jsonb, ?::text[])`
+	listsNullSQL = attributes + ` -> ?::text @> '[null]'`
+	emptySQL     = attributes + ` -> ?::text IN ('null', '[]')`
+)
 
 func (l *recordLister) leaf(e query.Expr) clause {
 	switch e := e.(type) {
 	case query.Compare:
 		if name, ok := e.Field.Attribute(); ok {
-			if !storable(name) {
-				return nothing()
-			}
-			c := compare(`lower(coalesce(v.text #>> '{}', '') COLLATE "C")`, recordParameters(e))
-			return clause{elementsSQL + c.sql + ")", append([]any{name}, c.args...)}
+			return listsAny(name, recordParameters(e))
 		}
 		return compare(l.column(e.Field), recordParameters(e))
 	case query.Null:
@@ -520,10 +541,22 @@ func (l *recordLister) leaf(e query.Expr) clause {
 			if !storable(name) {
 				return clause{sql: "true"}
 			}
-			return clause{"NOT " + elementsSQL + "true)", []any{name}}
+			return clause{"NOT coalesce(" + listsSQL + " AND NOT " + emptySQL + ", false)", []any{name, name}}
 		}
 	}
 	return onColumn(l.column)(e)
+}
+
+// listsAny selects the records of which an attribute lists one of some texts.
+func listsAny(name string, values []any) clause {
+	if !storable(name) || len(values) == 0 {
+		return nothing()
+	}
+	c := clause{"(" + listsSQL + " AND " + listsAnySQL + ")", []any{name, name, array(values)}}
+	if slices.Contains(values, any("")) {
+		c = clause{"(" + listsSQL + " AND (" + listsAnySQL + " OR " + listsNullSQL + "))", append(c.args, name)}
+	}
+	return c
 }
 
 // recordParameters is parameters for records, whose ids are all bytes.

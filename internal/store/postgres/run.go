@@ -236,6 +236,9 @@ type work struct {
 const runSQL = "SELECT source, class FROM runs WHERE task_id = ?"
 
 func (w *work) begin() error {
+	if err := w.exec(inOrder); err != nil {
+		return err
+	}
 	if err := w.queryRow(runSQL, blob(w.id)).Scan(&w.source, &w.class); err != nil {
 		return fmt.Errorf("read run: %w", err)
 	}

@@ -65,6 +65,9 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (more bo
 			return err
 		}
 		more = true
+		if err := t.exec(inOrder); err != nil {
+			return err
+		}
 		deleted, err := t.sweep(sort, ref, max(1, limit))
 		if err != nil || deleted > 0 {
 			return err
