@@ -32,6 +32,7 @@ import (
 type Server struct {
 	bin, dir string
 	schemas  atomic.Int64
+	durable  bool // what is committed survives a crash of the server
 	watch    *exec.Cmd
 	life     io.Closer // when it closes, the server ends and its folder goes
 }
@@ -59,7 +60,7 @@ func Main(m *testing.M) int {
 func URL(tb testing.TB) string {
 	tb.Helper()
 	// It is not this test's: the next one uses it too.
-	shared.once.Do(func() { shared.server, shared.err = start(context.WithoutCancel(tb.Context())) })
+	shared.once.Do(func() { shared.server, shared.err = start(context.WithoutCancel(tb.Context()), false) })
 	if shared.err != nil {
 		tb.Fatal(shared.err)
 	}
@@ -69,7 +70,7 @@ func URL(tb testing.TB) string {
 // New starts a server for one test, which may stop and start it.
 func New(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := start(tb.Context())
+	s, err := start(tb.Context(), true)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -119,12 +120,12 @@ func (s *Server) Start(tb testing.TB) {
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 // start makes a cluster and starts its server.
-func start(ctx context.Context) (_ *Server, err error) {
+func start(ctx context.Context, durable bool) (_ *Server, err error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin}
+	s := &Server{bin: bin, durable: durable}
 	if err := s.makeFolder(ctx); err != nil {
 		return nil, err
 	}
@@ -145,9 +146,12 @@ func start(ctx context.Context) (_ *Server, err error) {
 func (s *Server) startServer(ctx context.Context) error {
 	options := []string{
 		"-k", s.dir, "-h", "''", "-F", // a socket in its folder, no TCP, no fsync
-		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0",
+		"-c", "full_page_writes=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0",
 		"-c", "max_connections=300", "-c", "shared_buffers=64MB", "-c", "jit=off", "-c", "deadlock_timeout=50ms",
 		"-c", "max_wal_size=256MB",
+	}
+	if !s.durable {
+		options = append(options, "-c", "synchronous_commit=off")
 	}
 	return s.run(ctx, "pg_ctl", "-D", s.data(), "-l", filepath.Join(s.dir, "log"), "-w", "-t", "60", "-s",
 		"-o", strings.Join(options, " "), "start")

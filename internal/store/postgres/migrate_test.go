@@ -1,0 +1,102 @@
+package postgres
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"stint/internal/store/postgres/pgtest"
+)
+
+// TestOpenAtOnce starts many nodes on an empty schema: one makes the tables.
+func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := Open(t.Context(), Options{URL: url, MaxConns: minConns})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	s := open(t, url)
+	var n int
+	if err := s.pool.QueryRow(t.Context(), "SELECT count(*) FROM stint_schema").Scan(&n); err != nil || n != latest() {
+		t.Errorf("%d migrations were applied, %v; want %d", n, err, latest())
+	}
+}
+
+// TestOpenRefuses leaves alone what it must not touch.
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		before string // Open, if "open"
+		after  string
+		url    func(string) string
+		key    string
+		want   error
+		says   string
+	}{
+		"newer":        {before: "open", after: "INSERT INTO stint_schema (version, name) VALUES (99, 'later')", want: ErrNewer},
+		"not ours":     {before: "CREATE TABLE tasks (id uuid)", want: ErrNotOurs},
+		"another key":  {before: "open", key: "another", want: ErrOtherKey},
+		"no schema":    {url: func(u string) string { return strings.Replace(u, "search_path=", "search_path=no_", 1) }, says: "search_path"},
+		"no database":  {url: func(u string) string { return strings.Replace(u, "/postgres?", "/nowhere?", 1) }, says: "nowhere"},
+		"no URL":       {url: func(string) string { return "postgres://me:secret@[" }, says: "the database"},
+		"not UTF-8":    {before: "CREATE DATABASE narrow ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0", url: func(u string) string { return strings.Replace(u, "/postgres?", "/narrow?", 1) }, want: ErrEncoding},
+		"half a table": {before: "CREATE TABLE history (id uuid)", says: "001_tasks.sql"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.URL(t)
+			switch test.before {
+			case "":
+			case "open":
+				open(t, url)
+			default:
+				execute(t, url, test.before)
+			}
+			if test.after != "" {
+				execute(t, url, test.after)
+			}
+			if test.url != nil {
+				url = test.url(url)
+			}
+			s, err := Open(t.Context(), Options{URL: url, AuditKey: []byte(test.key)})
+			if err == nil {
+				_ = s.Close()
+				t.Fatal("it was opened")
+			}
+			if test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("got %q", err)
+			}
+		})
+	}
+}
+
+// TestAuditStays tries to change what stands in the audit.
+func TestAuditStays(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t)
+	if err := create(t.Context(), s, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"UPDATE audit SET actor = 'nobody'", "DELETE FROM audit", "TRUNCATE audit",
+	} {
+		if _, err := s.pool.Exec(t.Context(), statement); err == nil || !strings.Contains(err.Error(), "append-only") {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+}
