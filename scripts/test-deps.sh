@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go: a C compiler, for the race detector; and
-# for test/clients curl, jq, Python 3, Node.js, and what package-lock.json names.
+# Installs what the tests need beside Go: a C compiler, for the race detector;
+# PostgreSQL's server, which they start themselves; and for test/clients curl, jq,
+# Python 3, Node.js, and what package-lock.json names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,12 +16,20 @@ need jq jq
 need python3 python3
 need node nodejs
 need npm npm
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+	need initdb postgresql
+fi
 if [ ${#packages[@]} -gt 0 ]; then
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-		echo "The tests need a C compiler (gcc), curl, jq, python3, node and npm; please install what is missing: ${packages[*]}" >&2
+		echo "The tests need a C compiler (gcc), PostgreSQL 15 or later (initdb, pg_ctl), curl, jq, python3, node and npm; please install what is missing: ${packages[*]}" >&2
 		exit 1
 	fi
 	apt-get update -q
+	if [[ " ${packages[*]} " == *" postgresql "* ]]; then
+		# Debian's package would make a cluster and have it run from then on.
+		apt-get install -yq --no-install-recommends postgresql-common
+		echo 'create_main_cluster = false' >>/etc/postgresql-common/createcluster.conf
+	fi
 	apt-get install -yq --no-install-recommends "${packages[@]}"
 fi
 if ! node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; then

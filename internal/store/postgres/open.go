@@ -93,7 +93,7 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	if n == 0 {
 		n = max(16, 4*runtime.GOMAXPROCS(0))
 	}
-	config.MaxConns = int32(min(max(n, minConns), 10_000)) //nolint:gosec // bounded
+	config.MaxConns = int32(min(max(n, minConns), 10_000))
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}

@@ -58,13 +58,18 @@ func (t *txn) addTallies() (int, error) {
 }
 
 // counted folds when this process has left enough. What goes wrong is not the
-// write's, which is committed: the next one tries again.
+// write's, which is committed: a later one tries again.
 func (s *Store) counted(ctx context.Context, added int) {
 	if s.counts.unfolded.Add(int64(added)) < maxUnfolded {
 		return
 	}
 	s.counts.unfolded.Store(0)
-	_, _ = s.FoldTallies(ctx)
+	for more := true; more; {
+		var err error
+		if more, err = s.FoldTallies(context.WithoutCancel(ctx)); err != nil {
+			return
+		}
+	}
 }
 
 // The changes of one transaction are seen together, so that the sum of both tables
