@@ -346,13 +346,13 @@ func (l *recordLister) estimate(p *recordPlan) (int64, error) {
 	return sum, nil
 }
 
-// sourcesOf returns the sources with these ids, in the order of their creation; all,
-// where none is given.
+// sourcesOf returns those of the sources with these ids that have records, in the
+// order of their creation; of all sources, where none is given.
 func (l *recordLister) sourcesOf(ids []any) ([]recordSource, error) {
-	c := clause{sql: "SELECT seq, " + l.class.String() + " FROM sources"}
+	c := clause{sql: ofClass("SELECT seq, @records FROM sources WHERE @records > 0", l.class)}
 	if ids != nil {
 		only := compare("id", ids)
-		c = clause{c.sql + " WHERE " + only.sql, only.args}
+		c = clause{c.sql + " AND " + only.sql, only.args}
 	}
 	found := []recordSource{}
 	err := l.each(func(row rowScanner) error {

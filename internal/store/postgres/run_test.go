@@ -96,18 +96,21 @@ func nodes(tb testing.TB, n int) []*Store {
 	return all
 }
 
-// somebodyWaits returns once a statement of this schema waits for a lock.
-func somebodyWaits(tb testing.TB, s *Store) {
+// waits returns once a statement of this schema waits for a lock; it fails where what
+// must wait is done.
+func waits(tb testing.TB, s *Store, done <-chan error) {
 	tb.Helper()
-	for {
-		var n int
-		err := s.pool.QueryRow(tb.Context(), `SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.relnamespace = current_schema()::regnamespace
-			AND c.relname IN ('tasks', 'sources') JOIN pg_locks h ON h.pid = l.pid AND h.relation = c.oid WHERE NOT l.granted`).Scan(&n)
+	for n := 0; n == 0; {
+		err := s.pool.QueryRow(tb.Context(), `SELECT count(*) FROM pg_locks waiting WHERE NOT granted AND EXISTS (
+			SELECT FROM pg_locks held JOIN pg_class c ON c.oid = held.relation
+			WHERE held.pid = waiting.pid AND held.granted AND c.relnamespace = current_schema()::regnamespace)`).Scan(&n)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if n > 0 {
-			return
+		select {
+		case err := <-done:
+			tb.Fatalf("it did not wait: %v", err)
+		default:
 		}
 	}
 }
@@ -161,8 +164,10 @@ func TestWorkBeforeClear(t *testing.T) {
 	stores := nodes(t, 2)
 	src := makeSource(t, stores[0], 1)
 	run := startRun(t, stores[0], 1, account.Accounts, src)
-	inside, goOn, cleared := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	worked := make(chan error, 1)
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(goOn) })
+	defer release()
+	cleared, worked := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := stores[0].Work(t.Context(), run.TaskID, 1, moment(5000), func(w account.Work) (task.Report, error) {
 			err := w.Record([]account.Recorded{{Record: account.Record{Key: "a", Name: "A", Body: []byte("{}")}, ID: numberedTask(50), Change: account.Created}})
@@ -177,13 +182,8 @@ func TestWorkBeforeClear(t *testing.T) {
 		_, err := stores[1].Update(t.Context(), run.TaskID, time.Time{}, cancelIt)
 		cleared <- err
 	}()
-	somebodyWaits(t, stores[1])
-	select {
-	case err := <-cleared:
-		t.Fatalf("it did not wait: %v", err)
-	default:
-	}
-	close(goOn)
+	waits(t, stores[1], cleared)
+	release()
 	if err := errors.Join(<-worked, <-cleared); err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +207,8 @@ func TestClearBeforeWork(t *testing.T) {
 	stores := nodes(t, 2)
 	run := startRun(t, stores[0], 1, account.Accounts, makeSource(t, stores[0], 1))
 	inside, goOn := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(goOn) })
+	defer release()
 	var once sync.Once
 	cleared, worked := make(chan error, 1), make(chan error, 1)
 	go func() {
@@ -225,8 +227,8 @@ func TestClearBeforeWork(t *testing.T) {
 		})
 		worked <- err
 	}()
-	somebodyWaits(t, stores[1])
-	close(goOn)
+	waits(t, stores[1], worked)
+	release()
 	if err := <-cleared; err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +332,7 @@ func TestSweepOfNodes(t *testing.T) {
 		for round := range 8 {
 			run, c := newRun(t, round, account.Accounts, src)
 			run.Upload = numberedTask(500 + round)
-			err := errors.Join(stores[3].BeginUpload(t.Context(), run.Upload, moment(0)),
+			err := errors.Join(stores[3].BeginUpload(t.Context(), run.Upload, moment(5)),
 				stores[3].AppendUpload(t.Context(), run.Upload, 0, []byte("abc"), moment(5)))
 			if err != nil {
 				t.Error(err)
@@ -381,6 +383,7 @@ func TestSweepPassesOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	if _, err := tx.Exec(t.Context(), "SELECT FROM garbage FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}
@@ -394,6 +397,7 @@ func TestSweepPassesOver(t *testing.T) {
 	go func() {
 		again <- stores[1].do(t.Context(), "discard", func(x *txn) error { return x.discard("staged", blob(numberedTask(1))) })
 	}()
+	waits(t, s, again)
 	if _, err := tx.Exec(t.Context(), "DELETE FROM garbage"); err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// There are as many uploads as arrive or are being read: few.
-	abandonedSQL = "DELETE FROM uploads WHERE task_id IS NULL AND touched < ? RETURNING id"
+	// There are as many uploads as arrive or are being read: few. One that somebody
+	// adds to, takes or drops right now is passed over.
+	abandonedSQL = `DELETE FROM uploads WHERE id IN (
+		SELECT id FROM uploads WHERE task_id IS NULL AND touched < ? FOR UPDATE SKIP LOCKED) RETURNING id`
 
 	// Those that another node is about are passed over.
 	garbageSQL = "SELECT sort, ref FROM garbage LIMIT 1 FOR UPDATE SKIP LOCKED"
