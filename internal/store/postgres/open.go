@@ -52,6 +52,8 @@ type Store struct {
 	onTask TaskHook
 	chain  *audit.Chain
 	parts
+
+	closeOnce sync.Once
 }
 
 // Open connects, checks that the schema is Stint's, and brings it up to date. Its
@@ -123,8 +125,10 @@ const (
 // call more than once.
 func (s *Store) Close() error {
 	<-s.use.close()
-	s.pool.Close()
-	s.closeParts()
+	s.closeOnce.Do(func() {
+		s.pool.Close()
+		s.closeParts()
+	})
 	return nil
 }
 
