@@ -104,9 +104,12 @@ var databases struct {
 }
 
 // putDatabase puts a database that holds the tasks, and its key, where the server
-// will look for them.
+// will look for them. One that Configure has put there stays.
 func putDatabase(tb testing.TB, db string, o Options) {
 	tb.Helper()
+	if _, err := os.Stat(db); err == nil {
+		return
+	}
 	databases.Lock()
 	defer databases.Unlock()
 	if databases.files == nil {
