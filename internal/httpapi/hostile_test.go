@@ -97,10 +97,12 @@ AND name NOT LIKE 'sqlite%' AND name NOT IN ('uploads', 'upload_chunks', 'garbag
 
 // besieged is a server that a test attacks: at the end nothing is stored in it
 // that was not before, it has grown by little, and it answers.
-func besieged(t *testing.T) (server *apptest.Server, source string) {
+func besieged(t *testing.T, tokens bool) (server *apptest.Server, source string) {
 	t.Helper()
 	// For ever, or some of the tasks come of age under way.
-	server = apptest.Start(t, apptest.Options{Import: caseTasks(t), Configure: func(c *config.Config) { c.Retention, c.AuditRetention = 0, 0 }})
+	server = apptest.Start(t, apptest.Options{
+		Import: caseTasks(t), Tokens: tokens, Configure: func(c *config.Config) { c.Retention, c.AuditRetention = 0, 0 },
+	})
 	source, _ = createSource(t, server, leastSource)
 	db := openDatabase(t, server)
 	before, heap := db.inventory(), heapInUse()
@@ -146,7 +148,7 @@ func bomb(t *testing.T) string {
 
 func TestCompressedBodiesAreNotRead(t *testing.T) {
 	t.Parallel()
-	server, source := besieged(t)
+	server, source := besieged(t, true)
 	packed := bomb(t)
 	for route, media := range writes(source) {
 		for _, coding := range []string{"gzip", "GZIP", "br", "identity, gzip"} {
@@ -167,24 +169,20 @@ func TestCompressedBodiesAreNotRead(t *testing.T) {
 	}
 }
 
-// wantUnread checks that a body was refused for its coding, or, where a server
-// without tokens keeps none, before anybody looked at it.
+// wantUnread checks that a body was refused for its coding.
 func wantUnread(t *testing.T, server *apptest.Server, route, media, body string, pairs ...string) {
 	t.Helper()
 	answer := sendTo(t, server, route, media, body, pairs...)
-	switch {
-	case strings.Contains(route, "/tokens"), strings.Contains(route, "/applications"):
-		wantStatus(t, answer, 409)
-	case strings.Contains(route, "/oauth/"): // whose errors have another form
+	if strings.Contains(route, "/oauth/") { // whose errors have a form of their own
 		wantStatus(t, answer, 415)
-	default:
-		wantError(t, answer, 415, "415.0 Unsupported Media Type", "Content-Encoding")
+		return
 	}
+	wantError(t, answer, 415, "415.0 Unsupported Media Type", "Content-Encoding")
 }
 
 func TestHostileBodies(t *testing.T) {
 	t.Parallel()
-	server, source := besieged(t)
+	server, source := besieged(t, true)
 	const deep = 100_000
 	for name, body := range map[string]string{
 		"a member twice":             `{"type":"IDENTITY_REFRESH","type":"IDENTITY_REFRESH"}`,
@@ -236,7 +234,7 @@ func TestHostileBodies(t *testing.T) {
 
 func TestHostileQueries(t *testing.T) {
 	t.Parallel()
-	server, _ := besieged(t)
+	server, _ := besieged(t, false)
 	many := func(n int, name string) string { return strings.Repeat("&"+name+"=1", n)[1:] }
 	for target, status := range map[string]int{
 		"/task-status/v1?" + many(10_000, "limit"):            400,
@@ -378,7 +376,7 @@ func TestNothingIsInjectedIntoTheLog(t *testing.T) {
 // What could be read in two ways, and so as two requests, is not read.
 func TestHostileFraming(t *testing.T) {
 	t.Parallel()
-	server, _ := besieged(t)
+	server, _ := besieged(t, false)
 	const patchLine = "PATCH /task-status/v1/" + inProgress + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + jsonPatch + "\r\n"
 	body := clearAs("ERROR")
 	for name, request := range map[string]string{
