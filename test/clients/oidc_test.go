@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -34,9 +33,7 @@ func startProvider(t *testing.T, issuer, address, seed string, shift time.Durati
 	out := apptest.NewBuffer()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "node", "provider.mjs", port, issuer, seed,
 		strconv.Itoa(int(shift/time.Second)))
-	// It takes a proxy for itself otherwise.
-	cmd.Dir, cmd.Env = "oidc", append(os.Environ(), "NODE_NO_WARNINGS=1")
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Dir, cmd.Stdout, cmd.Stderr = "oidc", out, out
 	end, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
