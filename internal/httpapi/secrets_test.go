@@ -31,7 +31,9 @@ func TestNoSecretIsTold(t *testing.T) {
 	id, report := launch(t, server, `{"type":"IDENTITY_REFRESH"}`)
 	const wrong = "0123456789abcdef0123456789abcdef-wrong"
 	secrets := []string{client.Secret, token, token[strings.LastIndex(token, "."):], report, server.Admin(t).Secret, server.AdminToken(t), wrong}
-	basic := func(id, secret string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret)) }
+	basic := func(id, secret string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
+	}
 	secrets = append(secrets, basic(client.ID, client.Secret)[6:], basic(client.ID, wrong)[6:])
 
 	form := func(id, secret string) string {
