@@ -14,6 +14,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"golang.org/x/time/rate"
 
 	"stint/internal/principal"
 	"stint/internal/task"
@@ -28,8 +29,12 @@ func acceptedAlgorithms() []jose.SignatureAlgorithm {
 }
 
 const (
-	// providerRest is how long the identity provider is left alone after it was asked.
-	providerRest    = 10 * time.Second
+	// providerBurst is how often the identity provider is asked for its keys in a row,
+	// providerRest how long it is left alone for each time then.
+	providerBurst = 5
+	providerRest  = 10 * time.Second
+	// awayRest is how long one that did not answer is taken to be away.
+	awayRest        = 3 * time.Second
 	providerTimeout = 5 * time.Second
 )
 
@@ -92,7 +97,7 @@ func newExternal(o External, now func() time.Time) *external {
 		client.Transport = http.DefaultTransport
 	}
 	client.Timeout = providerTimeout
-	client.Transport = &resting{next: client.Transport, now: now, asked: map[string]attempt{}}
+	client.Transport = &resting{next: client.Transport, now: now, asked: map[string]*patience{}}
 	o.Client = &client
 	return &external{External: o, issuer: o.Issuer, now: now}
 }
@@ -131,7 +136,7 @@ func (e *external) discover(ctx context.Context) (oidc.KeySet, error) {
 	if e.keys != nil {
 		return e.keys, nil
 	}
-	if e.failure != nil && e.now().Sub(e.asked) < providerRest {
+	if e.failure != nil && e.now().Sub(e.asked) < awayRest {
 		return nil, unavailable(e.failure)
 	}
 	e.asked = e.now()
@@ -201,7 +206,7 @@ func values(claim any) []string {
 
 func unavailable(err error) error {
 	return &task.Error{
-		Kind: task.Unavailable, Msg: "the identity provider cannot be asked right now", RetryAfter: providerRest, Err: err,
+		Kind: task.Unavailable, Msg: "the identity provider cannot be asked right now", RetryAfter: awayRest, Err: err,
 	}
 }
 
@@ -215,19 +220,19 @@ func (e *providerError) Unwrap() error { return e.err }
 
 var errAskedAlready = errors.New("it was asked a moment ago")
 
-// resting asks each address of the provider once in a while only: a stranger who
+// resting asks an address of the provider a few times in a row only: a stranger who
 // sends tokens with keys that nobody knows must not make us a nuisance.
 type resting struct {
 	next http.RoundTripper
 	now  func() time.Time
 
 	mu    sync.Mutex
-	asked map[string]attempt
+	asked map[string]*patience
 }
 
-// attempt is when an address was asked last, and what became of it.
-type attempt struct {
-	at  time.Time
+// patience is how often an address may be asked, and what became of the last time.
+type patience struct {
+	*rate.Limiter
 	err error
 }
 
@@ -235,27 +240,32 @@ type attempt struct {
 func (t *resting) RoundTrip(r *http.Request) (*http.Response, error) {
 	now, address := t.now(), r.URL.String()
 	t.mu.Lock()
-	last, known := t.asked[address]
-	if age := now.Sub(last.at); known && age >= 0 && age < providerRest {
-		t.mu.Unlock()
-		if last.err != nil {
-			return nil, last.err
+	p := t.asked[address]
+	if p == nil {
+		p = &patience{Limiter: rate.NewLimiter(rate.Every(providerRest), providerBurst)}
+		t.asked[address] = p
+	}
+	last, allowed := p.err, p.AllowN(now, 1)
+	t.mu.Unlock()
+	if !allowed {
+		if last != nil {
+			return nil, last
 		}
 		return nil, errAskedAlready
 	}
-	t.asked[address] = attempt{at: now}
-	t.mu.Unlock()
 	resp, err := t.next.RoundTrip(r)
 	if err == nil && resp.StatusCode >= http.StatusInternalServerError {
 		err = fmt.Errorf("%s answers with %s", address, resp.Status)
 		_ = resp.Body.Close()
 	}
-	if err == nil {
-		return resp, nil
+	if err != nil {
+		err = &providerError{err}
 	}
-	err = &providerError{err}
 	t.mu.Lock()
-	t.asked[address] = attempt{at: now, err: err}
+	p.err = err
 	t.mu.Unlock()
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
