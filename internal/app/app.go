@@ -225,6 +225,9 @@ func (a *App) Start(ctx context.Context) {
 			}
 		}()
 	}
+	if a.tls == nil && !config.IsLoopback(a.cfg.Listen) && len(a.cfg.TrustedProxies) == 0 {
+		a.log.WarnContext(ctx, "tokens and secrets come over the network in clear: give --tls-cert and --tls-key, or name the proxy that ends TLS with --trusted-proxies")
+	}
 	a.log.InfoContext(ctx, "serving", slog.String("url", a.URL()), slog.String("ops_url", a.OpsURL()), slog.String("db", a.cfg.DB))
 }
 
