@@ -15,6 +15,9 @@ type State struct {
 	// Tips and Checkpoints are by shard. What is missing was taken away.
 	Tips        map[int]Tip
 	Checkpoints map[int]Checkpoint
+	// Faults say how what keeps the entries was altered, so that it could hide or
+	// swallow some.
+	Faults []string
 }
 
 // Finding is one thing that is not as it was written.
@@ -88,6 +91,9 @@ func NewVerifier(key []byte, public PublicKey, head *Head) *Verifier {
 func (v *Verifier) Begin(s State) error {
 	v.state, v.chain = s, NewChain(v.key, s.Deployment)
 	v.verdict.Deployment = s.Deployment
+	for _, fault := range s.Faults {
+		v.report(Place{Shard: -1}, "%s", fault)
+	}
 	if check := v.chain.KeyCheck(); !slices.Equal(check[:], s.KeyCheck) {
 		v.foreign = true
 		v.report(Place{Shard: -1}, "the key is not the one that the chain was begun with, or what tells so was altered; no entry can be verified")
@@ -114,7 +120,7 @@ func (v *Verifier) Entry(e *Recorded) error {
 		return nil
 	}
 	if e.Shard < v.shard || e.Shard >= Shards {
-		v.report(e.Place, "there is no such shard: the entry was put there")
+		v.report(Place{Shard: -1}, "an entry stands in shard %d, number %d, which is none: it was put there", e.Shard, e.Number)
 		return nil
 	}
 	for v.shard < e.Shard {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	auditWalkSQL       = "SELECT " + auditColumns + " FROM audit INDEXED BY audit_place ORDER BY shard, n"
+	auditWalkSQL       = "SELECT " + auditColumns + " FROM audit ORDER BY shard, n"
 	auditPrefixSQL     = "SELECT n, link, at FROM audit WHERE shard = ? ORDER BY n LIMIT ?"
 	auditCheckpointSQL = `INSERT INTO audit_checkpoints (shard, n, link, made, until, signature) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (shard) DO UPDATE SET n = excluded.n, link = excluded.link, made = excluded.made, until = excluded.until,
@@ -37,6 +37,9 @@ func (s *Store) WalkAudit(ctx context.Context, begin func(audit.State) error, en
 		if err != nil {
 			return err
 		}
+		if state.Faults, err = r.auditFaults(); err != nil {
+			return err
+		}
 		if err := begin(state); err != nil {
 			return err
 		}
@@ -48,6 +51,16 @@ func (s *Store) WalkAudit(ctx context.Context, begin func(audit.State) error, en
 			return entry(&e)
 		}, auditWalkSQL)
 	})
+}
+
+// auditFaults says how the tables of the audit were altered.
+func (r reading) auditFaults() ([]string, error) {
+	altered, err := alteredSchema(r.each)
+	if err != nil {
+		return nil, err
+	}
+	broken, err := r.brokenIndexes()
+	return append(altered, broken...), err
 }
 
 // auditState reads what is kept of the audit beside its entries. What was taken
