@@ -84,7 +84,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if a.opsNet, err = lc.Listen(ctx, "tcp", cfg.OpsListen); err != nil {
 		return nil, fmt.Errorf("--ops-listen: %w", err)
 	}
-	keys, err := auth.OpenKeyFile(config.KeyFilePath(cfg.DB, cfg.KeyFile))
+	keys, err := openKeys(ctx, cfg.DB, cfg.KeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -305,5 +305,15 @@ func (a *App) opsHandler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	if !config.IsLoopback(a.cfg.OpsListen) {
+		return mux
+	}
+	// A page in a browser may have a name that was made to point here.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "" && !config.IsLoopback(r.Host) {
+			http.Error(w, "this listens on loopback only: ask for 127.0.0.1, [::1] or localhost", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

@@ -54,6 +54,9 @@ type Verdict struct {
 	// be held against anything. Both are 0 without a head.
 	SinceHead  int64
 	BeyondHead int
+	// Foreign says that the key is not the one that the chain was begun with, so that
+	// nothing could be verified.
+	Foreign bool
 	// Findings are the first of all that is wrong, Wrong how many there are.
 	Findings []Finding
 	Wrong    int
@@ -95,7 +98,7 @@ func (v *Verifier) Begin(s State) error {
 		v.report(Place{Shard: -1}, "%s", fault)
 	}
 	if check := v.chain.KeyCheck(); !slices.Equal(check[:], s.KeyCheck) {
-		v.foreign = true
+		v.foreign, v.verdict.Foreign = true, true
 		v.report(Place{Shard: -1}, "the key is not the one that the chain was begun with, or what tells so was altered; no entry can be verified")
 		return nil
 	}

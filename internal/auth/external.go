@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -109,7 +108,7 @@ func (e *external) bearer(ctx context.Context, token string) (*principal.Princip
 	if err != nil {
 		return nil, err
 	}
-	payload, err := keys.VerifySignature(oidc.ClientContext(ctx, e.Client), token)
+	_, err = keys.VerifySignature(oidc.ClientContext(ctx, e.Client), token)
 	if unreachable, ok := errors.AsType[*providerError](err); ok {
 		return nil, unavailable(unreachable)
 	}
@@ -120,13 +119,38 @@ func (e *external) bearer(ctx context.Context, token string) (*principal.Princip
 	}
 	var registered jwt.Claims
 	var all map[string]any
-	if err := errors.Join(json.Unmarshal(payload, &registered), json.Unmarshal(payload, &all)); err != nil {
+	// This reads a claim by its exact name, and none that is there twice.
+	parsed, err := jwt.ParseSigned(token, acceptedAlgorithms())
+	if err == nil {
+		err = parsed.UnsafeClaimsWithoutVerification(&registered, &all)
+	}
+	if err != nil {
 		return nil, refuse("its claims cannot be read")
 	}
 	if err := checkClaims(&registered, e.issuer, e.Audience, e.now()); err != nil {
 		return nil, err
 	}
-	return e.principal(registered.Subject, all), nil
+	if !isAccessToken(parsed.Headers[0], all) {
+		return nil, refuse("it is no access token")
+	}
+	return e.principal(registered.Subject, all)
+}
+
+// isAccessToken tells an access token from what else a provider signs: tokens that
+// say who has signed in (OpenID Connect Core, section 2) or out.
+func isAccessToken(header jose.Header, all map[string]any) bool {
+	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+	case "", "jwt", tokenType:
+	default:
+		return false
+	}
+	for _, claim := range []string{"nonce", "at_hash", "events"} {
+		if _, ok := all[claim]; ok {
+			return false
+		}
+	}
+	return true
 }
 
 // discover finds the keys of the identity provider, once it can be reached.
@@ -157,11 +181,15 @@ func (e *external) discover(ctx context.Context) (oidc.KeySet, error) {
 	return e.keys, nil
 }
 
-// principal maps claims to whom they describe. Whoever has a level is a user.
-func (e *external) principal(subject string, all map[string]any) *principal.Principal {
+// principal maps claims to whom they describe. Whoever has a level is a user. A
+// name that would look like another's is not taken.
+func (e *external) principal(subject string, all map[string]any) (*principal.Principal, error) {
+	if principal.CheckName("sub", subject) != nil {
+		return nil, refuse("its subject is missing, or no name")
+	}
 	p := &principal.Principal{Client: "oidc:" + subject, Name: subject}
 	for _, claim := range []string{"client_id", "email", "preferred_username"} {
-		if name, ok := all[claim].(string); ok && name != "" {
+		if name, ok := all[claim].(string); ok && principal.CheckName(claim, name) == nil {
 			p.Name = name
 		}
 	}
@@ -184,7 +212,7 @@ func (e *external) principal(subject string, all map[string]any) *principal.Prin
 		}
 	}
 	p.User = len(p.Levels) > 0
-	return p
+	return p, nil
 }
 
 // values returns the words of a claim: those of a text, or the texts of a list.

@@ -126,8 +126,8 @@ func describedRight(t *testing.T, op *openapi3.Operation) *right {
 // it is.
 type secured struct {
 	*apptest.Server
-	checked *http.Client // holds every answer against the contract
-	plain   *http.Client // does not: that takes longer than the answer
+	checked *http.Client      // holds every answer against the contract
+	plain   *http.Client      // does not: that takes longer than the answer
 	tokens  map[string]string // by what they are
 	refused map[string]string // headers Authorization that nobody may come with, by what they are
 }
@@ -155,7 +155,7 @@ func startSecured(t *testing.T) *secured {
 	clock := &movable{ahead: -25 * time.Hour}
 	s := &secured{
 		Server: apptest.Start(t, apptest.Options{Tokens: true, Now: clock.now}), checked: apptest.NewClient(t),
-		plain: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
+		plain:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 		tokens: map[string]string{}, refused: map[string]string{},
 	}
 	t.Cleanup(s.plain.CloseIdleConnections)

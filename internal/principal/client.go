@@ -73,11 +73,11 @@ const (
 // Check returns an error that names the field unless the client can be made.
 func (c *Client) Check() error {
 	if c.Sort == PersonalAccessToken {
-		if err := checkName("user", c.User); err != nil {
+		if err := CheckName("user", c.User); err != nil {
 			return err
 		}
 	}
-	if err := checkName("name", c.Name); err != nil {
+	if err := CheckName("name", c.Name); err != nil {
 		return err
 	}
 	switch {
@@ -101,7 +101,7 @@ func (c *Client) Check() error {
 			SourceSubadmin, RoleSubadmin)
 	}
 	for _, s := range c.Sources {
-		if err := checkName("sources", s); err != nil {
+		if err := CheckName("sources", s); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,9 @@ func (c *Client) Check() error {
 	return nil
 }
 
-func checkName(field, s string) error {
+// CheckName returns an error about a field unless s can be a name: something that
+// people see and do not take for another.
+func CheckName(field, s string) error {
 	switch {
 	case strings.TrimSpace(s) == "":
 		return task.Errorf(task.Missing, field, "is empty")

@@ -280,6 +280,35 @@ func alter(tb testing.TB, s *Store, text string) {
 	}
 }
 
+// TestRetentionOfAlteredEntries makes entries look old that are not: none goes.
+func TestRetentionOfAlteredEntries(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t)
+	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	addEntries(t, s, audit.Entry{Object: "a", At: now.AddDate(-2, 0, 0)}, audit.Entry{Object: "a", At: now}, audit.Entry{Object: "a", At: now})
+	schema, err := auditSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	purge := func() (int, error) {
+		return s.PurgeAudit(t.Context(), now.AddDate(-1, 0, 0), 100, testSigner(t).SignCheckpoint)
+	}
+	// What is old goes, and what follows it still follows.
+	if n, err := purge(); n != 1 || err != nil {
+		t.Fatalf("%d deleted, %v; want 1", n, err)
+	}
+	alter(t, s, "DROP TRIGGER audit_stays_as_it_is")
+	alter(t, s, "UPDATE audit SET at = 0 WHERE n = 2")
+	alter(t, s, schema["audit_stays_as_it_is"])
+	if n, err := purge(); n != 0 || err == nil {
+		t.Errorf("%d deleted, %v; want none, and why", n, err)
+	}
+	v := verdict(t, s, nil)
+	if v.Whole() || v.Entries != 2 {
+		t.Errorf("%d entries, whole %t; want 2, and a finding", v.Entries, v.Whole())
+	}
+}
+
 func TestOpenWithAnotherKey(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "stint.db")
