@@ -187,7 +187,7 @@ type FirstToken struct{ ID, Secret string }
 func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func() time.Time) (err error) {
 	a.jobs, err = engine.NewJobs(ctx, engine.JobOptions[*sql.Tx]{
 		Driver: riversqlite.New(a.store.DB()), Tasks: a.tasks, Store: a.store, Executor: executor,
-		Workers: a.cfg.Workers, Log: a.log, Now: now,
+		Workers: a.cfg.Workers, Poll: time.Duration(a.cfg.Poll), Log: a.log, Now: now,
 	})
 	if err != nil {
 		return err
