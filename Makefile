@@ -26,12 +26,12 @@ run: build ## serve on .stint/ and run an example as a tracked task (LISTEN=, OP
 
 # The race detector needs a C compiler, the program does not.
 .PHONY: test
-test: ## run all tests
+test: ## run all tests; installs what they need beside Go
 	@scripts/test-deps.sh
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./...
 
 .PHONY: test-quick
-test-quick: ## run the tests without the race detector and without crash tests
+test-quick: ## run the tests without the race detector, crash tests and foreign clients
 	$(GO) test -short ./...
 
 .PHONY: fuzz

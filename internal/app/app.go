@@ -84,7 +84,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	if a.opsNet, err = lc.Listen(ctx, "tcp", cfg.OpsListen); err != nil {
 		return nil, fmt.Errorf("--ops-listen: %w", err)
 	}
-	keys, err := auth.OpenKeyFile(config.KeyFilePath(cfg.DB, cfg.KeyFile))
+	keys, err := openKeys(ctx, cfg.DB, cfg.KeyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ type FirstToken struct{ ID, Secret string }
 func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func() time.Time) (err error) {
 	a.jobs, err = engine.NewJobs(ctx, engine.JobOptions[*sql.Tx]{
 		Driver: riversqlite.New(a.store.DB()), Tasks: a.tasks, Store: a.store, Executor: executor,
-		Workers: a.cfg.Workers, Log: a.log, Now: now,
+		Workers: a.cfg.Workers, Poll: time.Duration(a.cfg.Poll), Log: a.log, Now: now,
 	})
 	if err != nil {
 		return err
@@ -224,6 +224,9 @@ func (a *App) Start(ctx context.Context) {
 				a.failed <- err
 			}
 		}()
+	}
+	if a.tls == nil && !config.IsLoopback(a.cfg.Listen) && len(a.cfg.TrustedProxies) == 0 {
+		a.log.WarnContext(ctx, "tokens and secrets come over the network in clear: give --tls-cert and --tls-key, or name the proxy that ends TLS with --trusted-proxies")
 	}
 	a.log.InfoContext(ctx, "serving", slog.String("url", a.URL()), slog.String("ops_url", a.OpsURL()), slog.String("db", a.cfg.DB))
 }
@@ -302,5 +305,15 @@ func (a *App) opsHandler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	if !config.IsLoopback(a.cfg.OpsListen) {
+		return mux
+	}
+	// A page in a browser may have a name that was made to point here.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "" && !config.IsLoopback(r.Host) {
+			http.Error(w, "this listens on loopback only: ask for 127.0.0.1, [::1] or localhost", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

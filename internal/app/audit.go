@@ -83,5 +83,9 @@ func verifyAudit(ctx context.Context, o AuditOptions) (*AuditReport, *audit.Sign
 	if err := store.WalkAudit(ctx, v.Begin, v.Entry); err != nil {
 		return nil, nil, fmt.Errorf("read the audit: %w", err)
 	}
-	return &AuditReport{Verdict: v.End(), PublicKey: signer.Public(), Head: head}, signer, nil
+	verdict := v.End()
+	if verdict.Foreign {
+		return nil, nil, fmt.Errorf("the key of %s is not the one that the audit was begun with, or what tells so was altered; nothing could be verified", path)
+	}
+	return &AuditReport{Verdict: verdict, PublicKey: signer.Public(), Head: head}, signer, nil
 }

@@ -3,11 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"stint/internal/audit"
 	"stint/internal/auth"
-	"stint/internal/config"
 	"stint/internal/principal"
 	"stint/internal/query"
 	"stint/internal/store/sqlite"
@@ -21,6 +22,8 @@ type OfflineOptions struct {
 	Actor   string
 	Agent   string
 	Now     func() time.Time
+	// Make makes key file and database where there are none.
+	Make bool
 }
 
 // Offline works on clients and keys in the database itself, also while a server
@@ -32,10 +35,12 @@ type Offline struct {
 	now   func() time.Time
 }
 
-// OpenOffline opens a database; Close ends it. Key file and database are made
-// where they do not exist.
+// OpenOffline opens a database; Close ends it.
 func OpenOffline(ctx context.Context, o OfflineOptions) (*Offline, error) {
-	keys, err := auth.OpenKeyFile(config.KeyFilePath(o.DB, o.KeyFile))
+	if _, err := os.Stat(o.DB); err != nil && !o.Make {
+		return nil, fmt.Errorf("the database: %w", err)
+	}
+	keys, err := openKeys(ctx, o.DB, o.KeyFile)
 	if err != nil {
 		return nil, err
 	}

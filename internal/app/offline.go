@@ -9,7 +9,6 @@ import (
 
 	"stint/internal/audit"
 	"stint/internal/auth"
-	"stint/internal/config"
 	"stint/internal/store/sqlite"
 	"stint/internal/task"
 	"stint/internal/transfer"
@@ -31,7 +30,7 @@ type ImportOptions struct {
 // Import loads the tasks of a file into a database that no server uses: all of
 // them, or none.
 func Import(ctx context.Context, o ImportOptions) (_ task.ImportResult, err error) {
-	keys, err := auth.OpenKeyFile(config.KeyFilePath(o.DB, o.KeyFile))
+	keys, err := openKeys(ctx, o.DB, o.KeyFile)
 	if err != nil {
 		return task.ImportResult{}, err
 	}

@@ -319,3 +319,37 @@ func TestAnExpiredCertificateIsServedWithAWarning(t *testing.T) {
 		t.Errorf("%q is served; the log:\n%s", got.Leaf.Subject.CommonName, log)
 	}
 }
+
+func TestTokensInClearAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, "first", time.Now().Add(time.Hour))
+	files := newTLSFiles(t, p)
+	for name, test := range map[string]struct {
+		change func(*config.Config)
+		warned bool
+	}{
+		"a network":          {func(c *config.Config) { c.Listen = "0.0.0.0:0" }, true},
+		"loopback":           {func(*config.Config) {}, false},
+		"a network, TLS":     {func(c *config.Config) { c.Listen, c.TLSCert, c.TLSKey = "0.0.0.0:0", files.cert, files.key }, false},
+		"a network, a proxy": {func(c *config.Config) { c.Listen = "0.0.0.0:0"; _ = c.TrustedProxies.Set("10.0.0.1") }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config.Default()
+			cfg.DB, cfg.Listen, cfg.OpsListen = filepath.Join(t.TempDir(), "stint.db"), "127.0.0.1:0", "127.0.0.1:0"
+			test.change(&cfg)
+			log := apptest.NewBuffer()
+			a, err := app.New(t.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)), time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Start(context.WithoutCancel(t.Context()))
+			if err := a.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(log.String(), "in clear"); got != test.warned {
+				t.Errorf("warned: %v, want %v:\n%s", got, test.warned, log)
+			}
+		})
+	}
+}

@@ -56,6 +56,7 @@ func Start(tb testing.TB, o Options) *Server {
 	cfg := config.Default()
 	cfg.DB = filepath.Join(tb.TempDir(), "stint.db")
 	cfg.Listen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Poll = config.Duration(400 * time.Millisecond)
 	cfg.InsecureNoAuth = !o.Tokens
 	if o.Configure != nil {
 		o.Configure(&cfg)
@@ -104,9 +105,12 @@ var databases struct {
 }
 
 // putDatabase puts a database that holds the tasks, and its key, where the server
-// will look for them.
+// will look for them. One that Configure has put there stays.
 func putDatabase(tb testing.TB, db string, o Options) {
 	tb.Helper()
+	if _, err := os.Stat(db); err == nil {
+		return
+	}
 	databases.Lock()
 	defer databases.Unlock()
 	if databases.files == nil {

@@ -15,6 +15,9 @@ type State struct {
 	// Tips and Checkpoints are by shard. What is missing was taken away.
 	Tips        map[int]Tip
 	Checkpoints map[int]Checkpoint
+	// Faults say how what keeps the entries was altered, so that it could hide or
+	// swallow some.
+	Faults []string
 }
 
 // Finding is one thing that is not as it was written.
@@ -51,6 +54,9 @@ type Verdict struct {
 	// be held against anything. Both are 0 without a head.
 	SinceHead  int64
 	BeyondHead int
+	// Foreign says that the key is not the one that the chain was begun with, so that
+	// nothing could be verified.
+	Foreign bool
 	// Findings are the first of all that is wrong, Wrong how many there are.
 	Findings []Finding
 	Wrong    int
@@ -88,8 +94,11 @@ func NewVerifier(key []byte, public PublicKey, head *Head) *Verifier {
 func (v *Verifier) Begin(s State) error {
 	v.state, v.chain = s, NewChain(v.key, s.Deployment)
 	v.verdict.Deployment = s.Deployment
+	for _, fault := range s.Faults {
+		v.report(Place{Shard: -1}, "%s", fault)
+	}
 	if check := v.chain.KeyCheck(); !slices.Equal(check[:], s.KeyCheck) {
-		v.foreign = true
+		v.foreign, v.verdict.Foreign = true, true
 		v.report(Place{Shard: -1}, "the key is not the one that the chain was begun with, or what tells so was altered; no entry can be verified")
 		return nil
 	}
@@ -114,7 +123,7 @@ func (v *Verifier) Entry(e *Recorded) error {
 		return nil
 	}
 	if e.Shard < v.shard || e.Shard >= Shards {
-		v.report(e.Place, "there is no such shard: the entry was put there")
+		v.report(Place{Shard: -1}, "an entry stands in shard %d, number %d, which is none: it was put there", e.Shard, e.Number)
 		return nil
 	}
 	for v.shard < e.Shard {

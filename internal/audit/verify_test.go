@@ -342,7 +342,7 @@ func TestHeadShowsCuts(t *testing.T) {
 	})
 }
 
-// TestRetentionHidesNothingFromAHead says what a head tells once retention has
+// TestRetentionPastAHead says what a head tells once retention has
 // gone past it.
 func TestRetentionPastAHead(t *testing.T) {
 	t.Parallel()
@@ -417,6 +417,23 @@ func TestFindingsSayWhere(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestFindingsTellInsertedFromMissing holds that what stands twice, and what is
+// missing at the end, is not called altered.
+func TestFindingsTellInsertedFromMissing(t *testing.T) {
+	t.Parallel()
+	for says, attack := range map[string]func(*book){
+		"was put there: the chain has gone past its place": func(b *book) { b.entries = append(b.entries, b.entries[2]) },
+		"1 entry is missing from here to the end":          func(b *book) { b.entries = b.entries[:2] },
+		"the record of its end is missing":                 func(b *book) { delete(b.state.Tips, ShardOf("a")) },
+	} {
+		b := newBook([]Entry{{Object: "a"}, {Object: "a"}, {Object: "a"}})
+		attack(b)
+		if v := b.verify(t, "key", nil); v.Wrong != 1 || !strings.Contains(v.Findings[0].String(), says) {
+			t.Errorf("%v, want one that says %q", v.Findings, says)
+		}
 	}
 }
 

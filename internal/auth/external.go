@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"golang.org/x/time/rate"
 
 	"stint/internal/principal"
 	"stint/internal/task"
@@ -28,8 +28,12 @@ func acceptedAlgorithms() []jose.SignatureAlgorithm {
 }
 
 const (
-	// providerRest is how long the identity provider is left alone after it was asked.
-	providerRest    = 10 * time.Second
+	// providerBurst is how often the identity provider is asked for its keys in a row,
+	// providerRest how long it is left alone for each time then.
+	providerBurst = 5
+	providerRest  = 10 * time.Second
+	// awayRest is how long one that did not answer is taken to be away.
+	awayRest        = 3 * time.Second
 	providerTimeout = 5 * time.Second
 )
 
@@ -92,7 +96,7 @@ func newExternal(o External, now func() time.Time) *external {
 		client.Transport = http.DefaultTransport
 	}
 	client.Timeout = providerTimeout
-	client.Transport = &resting{next: client.Transport, now: now, asked: map[string]attempt{}}
+	client.Transport = &resting{next: client.Transport, now: now, asked: map[string]*patience{}}
 	o.Client = &client
 	return &external{External: o, issuer: o.Issuer, now: now}
 }
@@ -104,7 +108,7 @@ func (e *external) bearer(ctx context.Context, token string) (*principal.Princip
 	if err != nil {
 		return nil, err
 	}
-	payload, err := keys.VerifySignature(oidc.ClientContext(ctx, e.Client), token)
+	_, err = keys.VerifySignature(oidc.ClientContext(ctx, e.Client), token)
 	if unreachable, ok := errors.AsType[*providerError](err); ok {
 		return nil, unavailable(unreachable)
 	}
@@ -115,13 +119,38 @@ func (e *external) bearer(ctx context.Context, token string) (*principal.Princip
 	}
 	var registered jwt.Claims
 	var all map[string]any
-	if err := errors.Join(json.Unmarshal(payload, &registered), json.Unmarshal(payload, &all)); err != nil {
+	// This reads a claim by its exact name, and none that is there twice.
+	parsed, err := jwt.ParseSigned(token, acceptedAlgorithms())
+	if err == nil {
+		err = parsed.UnsafeClaimsWithoutVerification(&registered, &all)
+	}
+	if err != nil {
 		return nil, refuse("its claims cannot be read")
 	}
 	if err := checkClaims(&registered, e.issuer, e.Audience, e.now()); err != nil {
 		return nil, err
 	}
-	return e.principal(registered.Subject, all), nil
+	if !isAccessToken(parsed.Headers[0], all) {
+		return nil, refuse("it is no access token")
+	}
+	return e.principal(registered.Subject, all)
+}
+
+// isAccessToken tells an access token from what else a provider signs: tokens that
+// say who has signed in (OpenID Connect Core, section 2) or out.
+func isAccessToken(header jose.Header, all map[string]any) bool {
+	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+	case "", "jwt", tokenType:
+	default:
+		return false
+	}
+	for _, claim := range []string{"nonce", "at_hash", "events"} {
+		if _, ok := all[claim]; ok {
+			return false
+		}
+	}
+	return true
 }
 
 // discover finds the keys of the identity provider, once it can be reached.
@@ -131,7 +160,7 @@ func (e *external) discover(ctx context.Context) (oidc.KeySet, error) {
 	if e.keys != nil {
 		return e.keys, nil
 	}
-	if e.failure != nil && e.now().Sub(e.asked) < providerRest {
+	if e.failure != nil && e.now().Sub(e.asked) < awayRest {
 		return nil, unavailable(e.failure)
 	}
 	e.asked = e.now()
@@ -152,11 +181,15 @@ func (e *external) discover(ctx context.Context) (oidc.KeySet, error) {
 	return e.keys, nil
 }
 
-// principal maps claims to whom they describe. Whoever has a level is a user.
-func (e *external) principal(subject string, all map[string]any) *principal.Principal {
+// principal maps claims to whom they describe. Whoever has a level is a user. A
+// name that would look like another's is not taken.
+func (e *external) principal(subject string, all map[string]any) (*principal.Principal, error) {
+	if principal.CheckName("sub", subject) != nil {
+		return nil, refuse("its subject is missing, or no name")
+	}
 	p := &principal.Principal{Client: "oidc:" + subject, Name: subject}
 	for _, claim := range []string{"client_id", "email", "preferred_username"} {
-		if name, ok := all[claim].(string); ok && name != "" {
+		if name, ok := all[claim].(string); ok && principal.CheckName(claim, name) == nil {
 			p.Name = name
 		}
 	}
@@ -179,7 +212,7 @@ func (e *external) principal(subject string, all map[string]any) *principal.Prin
 		}
 	}
 	p.User = len(p.Levels) > 0
-	return p
+	return p, nil
 }
 
 // values returns the words of a claim: those of a text, or the texts of a list.
@@ -201,7 +234,7 @@ func values(claim any) []string {
 
 func unavailable(err error) error {
 	return &task.Error{
-		Kind: task.Unavailable, Msg: "the identity provider cannot be asked right now", RetryAfter: providerRest, Err: err,
+		Kind: task.Unavailable, Msg: "the identity provider cannot be asked right now", RetryAfter: awayRest, Err: err,
 	}
 }
 
@@ -215,19 +248,19 @@ func (e *providerError) Unwrap() error { return e.err }
 
 var errAskedAlready = errors.New("it was asked a moment ago")
 
-// resting asks each address of the provider once in a while only: a stranger who
+// resting asks an address of the provider a few times in a row only: a stranger who
 // sends tokens with keys that nobody knows must not make us a nuisance.
 type resting struct {
 	next http.RoundTripper
 	now  func() time.Time
 
 	mu    sync.Mutex
-	asked map[string]attempt
+	asked map[string]*patience
 }
 
-// attempt is when an address was asked last, and what became of it.
-type attempt struct {
-	at  time.Time
+// patience is how often an address may be asked, and what became of the last time.
+type patience struct {
+	*rate.Limiter
 	err error
 }
 
@@ -235,27 +268,32 @@ type attempt struct {
 func (t *resting) RoundTrip(r *http.Request) (*http.Response, error) {
 	now, address := t.now(), r.URL.String()
 	t.mu.Lock()
-	last, known := t.asked[address]
-	if age := now.Sub(last.at); known && age >= 0 && age < providerRest {
-		t.mu.Unlock()
-		if last.err != nil {
-			return nil, last.err
+	p := t.asked[address]
+	if p == nil {
+		p = &patience{Limiter: rate.NewLimiter(rate.Every(providerRest), providerBurst)}
+		t.asked[address] = p
+	}
+	last, allowed := p.err, p.AllowN(now, 1)
+	t.mu.Unlock()
+	if !allowed {
+		if last != nil {
+			return nil, last
 		}
 		return nil, errAskedAlready
 	}
-	t.asked[address] = attempt{at: now}
-	t.mu.Unlock()
 	resp, err := t.next.RoundTrip(r)
 	if err == nil && resp.StatusCode >= http.StatusInternalServerError {
 		err = fmt.Errorf("%s answers with %s", address, resp.Status)
 		_ = resp.Body.Close()
 	}
-	if err == nil {
-		return resp, nil
+	if err != nil {
+		err = &providerError{err}
 	}
-	err = &providerError{err}
 	t.mu.Lock()
-	t.asked[address] = attempt{at: now, err: err}
+	p.err = err
 	t.mu.Unlock()
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
 }

@@ -38,14 +38,14 @@ type Keyring struct{ master []byte }
 // OpenKeyFile reads the key file, or makes it, with mode 0600, where there is
 // none. A file that others may read is refused.
 func OpenKeyFile(path string) (*Keyring, error) {
-	k, err := readKeyFile(path)
+	k, err := ReadKeyFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return k, err
 	}
 	if err := makeKeyFile(path); err != nil {
 		return nil, fmt.Errorf("make the key file: %w", err)
 	}
-	return readKeyFile(path)
+	return ReadKeyFile(path)
 }
 
 // NewKeyring returns the keyring of a key of 32 bytes.
@@ -56,7 +56,9 @@ func NewKeyring(master []byte) (*Keyring, error) {
 	return &Keyring{bytes.Clone(master)}, nil
 }
 
-func readKeyFile(path string) (*Keyring, error) {
+// ReadKeyFile reads the key file. The error wraps fs.ErrNotExist where there is
+// none.
+func ReadKeyFile(path string) (*Keyring, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("the key file: %w", err)

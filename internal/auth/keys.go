@@ -31,6 +31,9 @@ const (
 	// nothing is read again for a key that nobody knows.
 	keysAge  = 30 * time.Second
 	keysRest = 2 * time.Second
+	// keyAfterlife is how long a retired key verifies: another process may have signed
+	// with it a little longer, before it read of the new one.
+	keyAfterlife = keysAge + MaxLifetime + leeway
 )
 
 // signingKey is a key that signs, or that did.
@@ -120,7 +123,7 @@ func addKey(ctx context.Context, s Store, k *Keyring, first bool, now time.Time,
 	if err != nil {
 		return principal.SigningKey{}, err
 	}
-	err = s.AddSigningKey(ctx, key, first, now.Add(-MaxLifetime-leeway), audit.Entry{
+	err = s.AddSigningKey(ctx, key, first, now.Add(-keyAfterlife), audit.Entry{
 		At: key.Created, Origin: from, Action: audit.KeyRotate, Object: key.ID,
 	})
 	return key, err
@@ -156,7 +159,7 @@ func (k *keys) find(ctx context.Context, id string) (*ecdsa.PublicKey, error) {
 }
 
 func (k *keys) verifies(key signingKey) bool {
-	return key.retired.IsZero() || k.now().Before(key.retired.Add(MaxLifetime+leeway))
+	return key.retired.IsZero() || k.now().Before(key.retired.Add(keyAfterlife))
 }
 
 // load returns the keys as they were at most age ago.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +20,9 @@ const (
 	// together.
 	maxRefusals = 100
 )
+
+// manyMore is what the rest is counted under.
+func manyMore() refusal { return refusal{why: "many more"} }
 
 // refusals collects refused sign-ins: whoever guesses must not be able to fill the
 // audit.
@@ -47,9 +52,11 @@ func (r *refusals) add(client, why string, from audit.Origin) {
 	if r.waiting == nil {
 		r.waiting = map[refusal]*counted{}
 	}
-	key := refusal{task.Abbreviate(client), why, host(from.Address)}
+	// What is no id is not written down: people confuse their id with their secret.
+	id, _ := task.ParseID(client)
+	key := refusal{string(id), why, host(from.Address)}
 	if r.waiting[key] == nil && len(r.waiting) >= maxRefusals {
-		key = refusal{why: "many more"}
+		key = manyMore()
 	}
 	c := r.waiting[key]
 	if c == nil {
@@ -97,7 +104,8 @@ func (r *refusals) flush(ctx context.Context) {
 		return
 	}
 	entries := make([]audit.Entry, 0, len(batch))
-	for key, c := range batch {
+	for _, key := range slices.SortedFunc(maps.Keys(batch), func(a, b refusal) int { return batch[a].at.Compare(batch[b].at) }) {
+		c := batch[key]
 		from := c.last
 		from.Actor = "anonymous"
 		entries = append(entries, audit.Entry{
@@ -115,6 +123,9 @@ func (r *refusals) putBack(batch map[refusal]*counted) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key, newer := range r.waiting {
+		if batch[key] == nil && len(batch) >= maxRefusals {
+			key = manyMore()
+		}
 		if c := batch[key]; c != nil {
 			newer.n += c.n
 		}

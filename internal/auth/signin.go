@@ -85,7 +85,9 @@ func narrowed(asked string, has []principal.Scope) ([]principal.Scope, error) {
 		if !slices.Contains(has, scope) && !slices.Contains(has, principal.AllScopes) {
 			return nil, task.Errorf(task.IllegalValue, "scope", "%s is not one of the client's: %s", scope, principal.List(has))
 		}
-		scopes = append(scopes, scope)
+		if !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
 	}
 	return scopes, nil
 }

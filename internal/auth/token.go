@@ -96,6 +96,20 @@ func (s *Service) Bearer(ctx context.Context, token string) (*principal.Principa
 	return s.holder(ctx, good)
 }
 
+// StillLive refuses a principal whose client was revoked, or has expired, since
+// Bearer returned it.
+func (s *Service) StillLive(ctx context.Context, p *principal.Principal) error {
+	id, ok := task.ParseID(p.Client)
+	if !ok {
+		return nil // an identity provider's, whose tokens say all there is
+	}
+	client, err := s.clients.get(ctx, id)
+	if err == nil && !client.Live(s.now()) {
+		err = refuse("its client was revoked or has expired")
+	}
+	return err
+}
+
 // issuerOf reads the issuer of a token without verifying anything.
 func issuerOf(token string) (string, error) {
 	parsed, err := jwt.ParseSigned(token, acceptedAlgorithms())

@@ -25,12 +25,12 @@ func (o *offline) addFlags(flags *pflag.FlagSet) {
 }
 
 // open opens the database. Its caller closes it.
-func (o *offline) open(cmd *cobra.Command, s *session) (*app.Offline, error) {
+func (o *offline) open(cmd *cobra.Command, s *session, mayMake bool) (*app.Offline, error) {
 	if err := flagsFromEnv(s, cmd.Flags()); err != nil {
 		return nil, err
 	}
 	return app.OpenOffline(cmd.Context(), app.OfflineOptions{
-		DB: o.db, KeyFile: o.keyFile, Actor: osUser(s), Agent: cmd.CommandPath(), Now: s.now,
+		DB: o.db, KeyFile: o.keyFile, Actor: osUser(s), Agent: cmd.CommandPath(), Now: s.now, Make: mayMake,
 	})
 }
 
@@ -106,7 +106,11 @@ func newClientCreateCommand(s *session, sort principal.Sort) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o, err := db.open(cmd, s)
+			// Before a database is made for nothing.
+			if err := c.Check(); err != nil {
+				return asFlags(err)
+			}
+			o, err := db.open(cmd, s, true)
 			if err != nil {
 				return err
 			}
@@ -201,7 +205,7 @@ func newClientListCommand(s *session, sort principal.Sort) *cobra.Command {
 		Short: "List them by name",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := db.open(cmd, s)
+			o, err := db.open(cmd, s, false)
 			if err != nil {
 				return err
 			}
@@ -279,7 +283,7 @@ func newClientRevokeCommand(s *session, sort principal.Sort) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o, err := db.open(cmd, s)
+			o, err := db.open(cmd, s, false)
 			if err != nil {
 				return err
 			}
@@ -309,7 +313,7 @@ func newClientRotateCommand(s *session, sort principal.Sort) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o, err := db.open(cmd, s)
+			o, err := db.open(cmd, s, false)
 			if err != nil {
 				return err
 			}

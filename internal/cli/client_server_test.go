@@ -257,8 +257,10 @@ func TestClientsThatCannotBeMade(t *testing.T) {
 		"sources of all": {[]string{"token", "create", "--user", "ann", "--level", "ORG_ADMIN", "--source", "x"}, "--source"},
 		"a time":         {[]string{"token", "create", "--user", "ann", "--level", "HELPDESK", "--expires", "soon"}, "--expires"},
 		"no name":        {[]string{"application", "create"}, "--name"},
+		"no database":    {[]string{"token", "list"}, "no such file"},
+		"nothing to end": {[]string{"token", "revoke", strings.Repeat("0", 32)}, "no such file"},
+		"no keys":        {[]string{"keys", "rotate"}, "no such file"},
 		"no id":          {[]string{"token", "revoke", "x"}, `"x"`},
-		"unknown":        {[]string{"token", "revoke", strings.Repeat("0", 32)}, "no client"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := &env{t: t, home: e.home, url: e.url}

@@ -21,7 +21,7 @@ func newKeysRotateCommand(s *session) *cobra.Command {
 			"A server that has the database open signs with the new key within half a minute.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := db.open(cmd, s)
+			o, err := db.open(cmd, s, false)
 			if err != nil {
 				return err
 			}
@@ -30,7 +30,7 @@ func newKeysRotateCommand(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.println(fmt.Sprintf("Key %s signs from now on.", id))
+			return s.println(fmt.Sprintf("Key %s signs from now on; a server that runs takes it up within half a minute.", id))
 		},
 	}
 	db.addFlags(cmd.Flags())

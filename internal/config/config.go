@@ -34,6 +34,9 @@ type Config struct {
 	// uploaded file.
 	Workers   int
 	MaxUpload Size
+	// Poll is how often the queue is looked at for work; 0 is soon enough for
+	// everybody but tests, of which many wait at once with a server each.
+	Poll Duration
 	// ShutdownTimeout is how long a shutdown waits for requests and tasks under
 	// way.
 	ShutdownTimeout Duration

@@ -55,7 +55,7 @@ func (r *AuditRetention) runOnce(ctx context.Context) {
 		})
 		if err != nil {
 			if ctx.Err() == nil {
-				r.log.WarnContext(ctx, "cannot delete old audit entries", slog.Any("error", err))
+				r.log.ErrorContext(ctx, "cannot delete old audit entries", slog.Any("error", err))
 			}
 			return
 		}

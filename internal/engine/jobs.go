@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -42,13 +43,15 @@ type JobOptions[TTx any] struct {
 	Executor Executor
 	// Workers is how many tasks run at once; the others wait.
 	Workers int
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Poll is how often the queue is looked at for work; 0 is 50 ms.
+	Poll time.Duration
+	Log  *slog.Logger
+	Now  func() time.Time
 }
 
 const (
-	// pollInterval is how often the queue is looked at for work; the cooldown
-	// bounds how soon one look follows another.
+	// pollInterval is how often the queue is looked at for work, unless the options
+	// say otherwise; the cooldown bounds how soon one look follows another.
 	pollInterval  = 50 * time.Millisecond
 	fetchCooldown = time.Millisecond
 	// jobRetention is how long the queue remembers a job: what people want to know
@@ -116,7 +119,7 @@ func NewJobs[TTx any](ctx context.Context, o JobOptions[TTx]) (*Jobs[TTx], error
 	j.client, err = river.NewClient(o.Driver, &river.Config{
 		ID: j.id, Logger: quiet, Workers: workers,
 		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}},
-		FetchCooldown: fetchCooldown, FetchPollInterval: pollInterval, PollOnly: true,
+		FetchCooldown: fetchCooldown, FetchPollInterval: cmp.Or(o.Poll, pollInterval), PollOnly: true,
 		// Neither the queue's clock nor its retries end or repeat an attempt: a long
 		// aggregation may run for hours, and the next attempt has another number.
 		JobTimeout: -1, MaxAttempts: 1,

@@ -16,6 +16,8 @@ import (
 type Auth interface {
 	// Bearer returns whom an access token stands for.
 	Bearer(ctx context.Context, token string) (*principal.Principal, error)
+	// StillLive refuses whom Bearer returned before, once their client was revoked.
+	StillLive(ctx context.Context, p *principal.Principal) error
 	SignIn(ctx context.Context, id, secret, scope string, from audit.Origin) (principal.Grant, error)
 	// PublicKeys returns a JSON Web Key Set.
 	PublicKeys(ctx context.Context) ([]byte, error)
@@ -28,6 +30,16 @@ type Auth interface {
 	Revoke(ctx context.Context, sort principal.Sort, id task.ID, reason string, from audit.Origin) (principal.Client, error)
 	// Rotate returns the client with its new secret.
 	Rotate(ctx context.Context, sort principal.Sort, id task.ID, reason string, from audit.Origin) (principal.Client, string, error)
+}
+
+// still refuses a caller who was revoked while the body arrived: that may have
+// taken long.
+func (a *api) still(ctx context.Context) error {
+	p := principal.Of(ctx)
+	if a.auth == nil || p == nil {
+		return nil
+	}
+	return a.auth.StillLive(ctx, p)
 }
 
 // authenticate returns who asks.

@@ -54,14 +54,17 @@ func TestCases(t *testing.T) {
 		t.Fatalf("%d cases, want 136", len(cases))
 	}
 	shared := startWithTasks(t)
+	// Nothing is answered otherwise where tokens are asked for.
+	secured := apptest.Start(t, apptest.Options{Import: caseTasks(t), Tokens: true})
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			server := shared
 			if c.writes() {
-				server = startWithTasks(t)
+				c.play(t, startWithTasks(t))
+				return
 			}
-			c.play(t, server)
+			c.play(t, shared)
+			c.play(t, secured)
 		})
 	}
 }

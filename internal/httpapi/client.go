@@ -68,6 +68,9 @@ func (b *newClient) client(sort principal.Sort) (principal.Client, error) {
 		if err != nil {
 			return c, task.Errorf(task.IllegalValue, "expires", "%q is not a time: RFC 3339, like 2027-01-31T00:00:00Z", task.Abbreviate(*b.Expires))
 		}
+		if t.IsZero() { // which would be never
+			return c, task.Errorf(task.IllegalValue, "expires", "%s has passed", *b.Expires)
+		}
 		c.Expires = t
 	}
 	return c, nil

@@ -140,6 +140,10 @@ func TestRateLimit(t *testing.T) {
 	}
 	// Without tokens every caller is known by the address alone.
 	spend("an address", "X-Forwarded-For", "203.0.113.9")
+	// Signing in is not among what is counted: a stranger would lock others out.
+	if answer := post(t, server, "//oauth/token/", "", "X-Forwarded-For", "203.0.113.9"); answer.Status == 429 {
+		t.Error("who has used up the requests of an address keeps others there from signing in")
+	}
 	spend("another", "X-Forwarded-For", "203.0.113.10")
 	wantStatus(t, get(t, server, "/task-status/v1?limit=0", "X-Forwarded-For", "198.51.100.1, 203.0.113.9"), 429)
 	spend("a token", "Authorization", "Bearer a", "X-Forwarded-For", "203.0.113.9")

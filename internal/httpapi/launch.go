@@ -157,10 +157,24 @@ func (a *api) launchOf(body string) (*launchBody, task.Launch, error) {
 		return nil, task.Launch{}, err
 	}
 	l, err := b.launch(a.catalog)
-	if err == nil && l.SourceID == "" && l.Target != nil && l.Target.Type == task.TargetApplication {
-		l.SourceID = l.Target.ID
+	if err == nil && l.Target != nil && l.Target.Type == task.TargetApplication {
+		if l.SourceID == "" {
+			l.SourceID = l.Target.ID
+		}
+		// Rights and filters go by the one, people by the other.
+		if !sameSource(l.SourceID, l.Target.ID) {
+			err = task.Errorf(task.IllegalValue, "target.id", "%q is another source than sourceId, %q",
+				task.Abbreviate(l.Target.ID), task.Abbreviate(l.SourceID))
+		}
 	}
 	return &b, l, err
+}
+
+// sameSource reports whether two texts name the same source.
+func sameSource(a, b string) bool {
+	one, isID := task.ParseID(a)
+	other, isIDToo := task.ParseID(b)
+	return isID && isIDToo && one == other || task.EqualFoldASCII(a, b)
 }
 
 // classOf returns what an aggregation of a kind aggregates; 0 for other kinds.
@@ -177,6 +191,13 @@ func classOf(kind task.Kind) account.Class {
 // mayLaunch tells whether Stint runs a task itself, and refuses a caller that may
 // not launch it.
 func (a *api) mayLaunch(ctx context.Context, b *launchBody, l *task.Launch) (bool, error) {
+	// One of Stint's own sources is known by one spelling of its id, whoever runs the
+	// task.
+	if id, ok := task.ParseID(l.SourceID); ok && string(id) != l.SourceID {
+		if _, err := a.sources.Source(ctx, id); err == nil {
+			l.SourceID = string(id)
+		}
+	}
 	builtIn, err := a.runsItself(ctx, b, l)
 	if err != nil {
 		return false, err

@@ -164,10 +164,15 @@ func (a *api) plainPath(next http.Handler) http.Handler {
 	})
 }
 
+// maxAgent bounds what is kept of a User-Agent, in bytes: strangers fill it in.
+const maxAgent = 256
+
 // origin says who asks.
 func origin(r *http.Request) audit.Origin {
+	agent := r.UserAgent()
+	agent = strings.ToValidUTF8(agent[:min(len(agent), maxAgent)], "")
 	from := audit.Origin{
-		Actor: "anonymous", Address: clientAddress(r), Agent: r.UserAgent(), RequestID: requestID(r.Context()),
+		Actor: "anonymous", Address: clientAddress(r), Agent: agent, RequestID: requestID(r.Context()),
 	}
 	if p := principal.Of(r.Context()); p != nil {
 		from.Actor, from.Client = p.Name, p.Client

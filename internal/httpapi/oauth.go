@@ -100,6 +100,9 @@ func (a *api) readSignIn(w http.ResponseWriter, r *http.Request) (signInForm, er
 		"grant_type": &form.grant, "client_id": &form.id, "client_secret": &form.secret, "scope": &form.scope,
 	} {
 		for _, value := range given[name] {
+			if value == "" { // as if it were left out (RFC 6749, section 3.2)
+				continue
+			}
 			if *to != "" && value != *to {
 				return form, task.Errorf(task.Content, name, "is given more than once, and differs")
 			}
@@ -115,7 +118,10 @@ func signInBody(body io.Reader, h http.Header) (url.Values, error) {
 		return nil, task.Errorf(task.UnsupportedMediaType, "Content-Encoding", "%q is not read here: send the body as it is", coding)
 	}
 	media, params, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	if media == "multipart/form-data" && params["boundary"] != "" {
+	if media == "multipart/form-data" && params["boundary"] == "" {
+		return nil, task.Errorf(task.Syntax, "Content-Type", "multipart/form-data without a boundary")
+	}
+	if media == "multipart/form-data" {
 		form, err := multipart.NewReader(body, params["boundary"]).ReadForm(maxSignIn)
 		if errors.Is(err, io.EOF) {
 			return nil, nil //nolint:nilnil // no parts: no parameters

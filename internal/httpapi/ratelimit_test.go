@@ -140,6 +140,8 @@ func TestRateLimitKeys(t *testing.T) {
 		"a token from two places":      {key("Bearer a", "192.0.2.1"), key("Bearer a", "192.0.2.2"), true},
 		"two tokens from one place":    {key("Bearer a", "192.0.2.1"), key("Bearer b", "192.0.2.1"), false},
 		"a token, written otherwise":   {key("Bearer a", "192.0.2.1"), key("bEARER   a ", "192.0.2.1"), true},
+		"a signature, written twice":   {key("Bearer h.p.QA", "192.0.2.1"), key("Bearer h.p.QB", "192.0.2.1"), true},
+		"two tokens that are signed":   {key("Bearer h.p.QA", "192.0.2.1"), key("Bearer h.q.QA", "192.0.2.1"), false},
 		"no token, two places":         {key("", "192.0.2.1"), key("", "192.0.2.2"), false},
 		"no token, one place":          {key("", "192.0.2.1"), key("", "192.0.2.1"), true},
 		"no token, one IPv6 network":   {key("", "2001:db8::1"), key("", "2001:db8::ffff:2"), true},

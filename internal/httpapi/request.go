@@ -47,7 +47,7 @@ func (a *api) readBody(w http.ResponseWriter, r *http.Request, limit int64, type
 		return nil, &task.Error{Kind: task.Syntax, Field: "body", Msg: "did not arrive whole", Err: err}
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	return body, nil
+	return body, a.still(r.Context())
 }
 
 // readJSON reads a JSON body into v, strictly.

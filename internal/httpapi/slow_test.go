@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"stint/internal/apptest"
+	"stint/internal/config"
 )
 
 // A client that sends a byte now and then must not hold a connection, nor leave
@@ -21,6 +22,7 @@ func TestABodyThatComesByteByByteIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	server := apptest.Start(t, apptest.Options{
 		Import: caseTasks(t), Now: func() time.Time { return time.Now().Add(-29500 * time.Millisecond) },
+		Configure: func(c *config.Config) { c.Retention, c.AuditRetention = 0, 0 },
 	})
 	source, _ := createSource(t, server, leastSource)
 	db := openDatabase(t, server)

@@ -84,7 +84,8 @@ func (f *formReader) read(ctx context.Context) (_ *form, err error) {
 		part, err := parts.NextRawPart()
 		if err == io.EOF { // one that wraps it is no end of a form
 			// The next request on this connection has its own time.
-			return got, http.NewResponseController(f.w).SetReadDeadline(time.Time{})
+			_ = http.NewResponseController(f.w).SetReadDeadline(time.Time{})
+			return got, f.still(ctx)
 		}
 		if err != nil {
 			return nil, f.broken(err)

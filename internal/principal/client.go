@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"stint/internal/task"
@@ -56,7 +57,7 @@ func (c *Client) Live(now time.Time) bool {
 func (c *Client) Principal() *Principal {
 	p := &Principal{
 		Client: string(c.ID), Name: c.User, User: c.Sort == PersonalAccessToken,
-		Levels: c.Levels, Scopes: c.Scopes, Sources: c.Sources,
+		Levels: c.Levels, Scopes: c.Scopes, Sources: c.Sources, Expires: c.Expires,
 	}
 	if !p.User {
 		p.Name = c.Name
@@ -72,11 +73,11 @@ const (
 // Check returns an error that names the field unless the client can be made.
 func (c *Client) Check() error {
 	if c.Sort == PersonalAccessToken {
-		if err := checkName("user", c.User); err != nil {
+		if err := CheckName("user", c.User); err != nil {
 			return err
 		}
 	}
-	if err := checkName("name", c.Name); err != nil {
+	if err := CheckName("name", c.Name); err != nil {
 		return err
 	}
 	switch {
@@ -100,7 +101,7 @@ func (c *Client) Check() error {
 			SourceSubadmin, RoleSubadmin)
 	}
 	for _, s := range c.Sources {
-		if err := checkName("sources", s); err != nil {
+		if err := CheckName("sources", s); err != nil {
 			return err
 		}
 	}
@@ -110,7 +111,9 @@ func (c *Client) Check() error {
 	return nil
 }
 
-func checkName(field, s string) error {
+// CheckName returns an error about a field unless s can be a name: something that
+// people see and do not take for another.
+func CheckName(field, s string) error {
 	switch {
 	case strings.TrimSpace(s) == "":
 		return task.Errorf(task.Missing, field, "is empty")
@@ -118,8 +121,13 @@ func checkName(field, s string) error {
 		return task.Errorf(task.IllegalValue, field, "is not valid UTF-8")
 	case utf8.RuneCountInString(s) > maxName:
 		return task.Errorf(task.IllegalValue, field, "%d characters are too many: at most %d", utf8.RuneCountInString(s), maxName)
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return task.Errorf(task.IllegalValue, field, "%q holds a control character", task.Abbreviate(s))
+	case strings.TrimSpace(s) != s:
+		return task.Errorf(task.IllegalValue, field, "%q begins or ends with a space", task.Abbreviate(s))
+	case strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.Is(unicode.C, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r)
+	}):
+		// It would look like another's name.
+		return task.Errorf(task.IllegalValue, field, "%q holds a character that cannot be seen", task.Abbreviate(s))
 	}
 	return nil
 }
@@ -127,6 +135,9 @@ func checkName(field, s string) error {
 // Within returns an error of kind Forbidden where the client would have more than
 // its maker.
 func (c *Client) Within(p *Principal) error {
+	if !p.Expires.IsZero() && (c.Expires.IsZero() || c.Expires.After(p.Expires)) {
+		return task.Errorf(task.Forbidden, "expires", "is later than that of the maker's own token: %s", task.FormatTime(p.Expires))
+	}
 	if slices.Contains(p.Scopes, AllScopes) {
 		return nil
 	}

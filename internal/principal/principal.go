@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"stint/internal/task"
 )
@@ -20,6 +21,8 @@ type Principal struct {
 	Scopes []Scope
 	// Sources are the ids of those that a limited level may act on.
 	Sources []string
+	// Expires is when its client does; zero is never.
+	Expires time.Time
 }
 
 // Anyone is who asks a server that asks for no tokens: it may do everything.

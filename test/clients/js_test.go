@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"bufio"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -48,13 +47,13 @@ func runChecks(t *testing.T, told setup, checks []string, script string, args ..
 		t.Error(failure)
 	}
 	made := map[string]string{}
-	for lines := bufio.NewScanner(strings.NewReader(out)); lines.Scan(); {
+	for line := range strings.Lines(out) {
 		var result struct {
 			Check, Error string
 			OK           bool
 		}
 		// The client prints lines of its own.
-		if json.Unmarshal(lines.Bytes(), &result) != nil || result.Check == "" {
+		if json.Unmarshal([]byte(line), &result) != nil || result.Check == "" {
 			continue
 		}
 		if !slices.Contains(checks, result.Check) || made[result.Check] != "" {

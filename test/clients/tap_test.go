@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -63,6 +64,7 @@ func tapped(t *testing.T, s *server) *tap {
 
 // pass passes a connection on until both sides have ended it.
 func (p *tap) pass(ctx context.Context, t *testing.T, client net.Conn) {
+	t.Helper()
 	defer client.Close()
 	server, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.server)
 	if err != nil {
@@ -98,7 +100,7 @@ func (p *tap) ended(t *testing.T) []exchange {
 	for _, l := range p.lines {
 		asked, answered := bufio.NewReader(&l.asked), bufio.NewReader(&l.answered)
 		for {
-			request, response, body, err := next(asked, answered)
+			x, err := next(t, asked, answered)
 			if errors.Is(err, io.EOF) {
 				break
 			}
@@ -106,33 +108,47 @@ func (p *tap) ended(t *testing.T) []exchange {
 				t.Errorf("what passed cannot be read: %v", err)
 				break
 			}
-			if err := apptest.Check(request, response, body); err != nil {
-				t.Errorf("%s %s: the answer breaks the contract: %v\n%s %.500q", request.Method, request.RequestURI, err, response.Status, body)
-			}
-			all = append(all, exchange{request, response.StatusCode})
+			all = append(all, x)
 		}
 	}
 	return all
 }
 
-// next reads one request and its answer.
-func next(asked, answered *bufio.Reader) (*http.Request, *http.Response, []byte, error) {
+// next reads one request and its answer. The error is io.EOF where there is no
+// more.
+func next(t *testing.T, asked, answered *bufio.Reader) (exchange, error) {
+	t.Helper()
 	request, err := http.ReadRequest(asked)
 	if err != nil {
-		return nil, nil, nil, err
+		return exchange{}, err
 	}
 	if _, err := io.Copy(io.Discard, request.Body); err != nil {
-		return nil, nil, nil, err
+		return exchange{}, err
 	}
 	for {
 		response, err := http.ReadResponse(answered, request)
 		if err != nil {
-			return nil, nil, nil, err
+			return exchange{}, fmt.Errorf("the answer to %s %s: %w", request.Method, request.RequestURI, unexpected(err))
 		}
 		body, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
-		if err != nil || response.StatusCode >= http.StatusOK {
-			return request, response, body, err
+		if err != nil {
+			return exchange{}, unexpected(err)
 		}
+		if response.StatusCode < http.StatusOK {
+			continue // such as 100
+		}
+		if err := apptest.Check(request, response, body); err != nil {
+			t.Errorf("%s %s: the answer breaks the contract: %v\n%s %.500q", request.Method, request.RequestURI, err, response.Status, body)
+		}
+		return exchange{request, response.StatusCode}, nil
 	}
+}
+
+// unexpected is an error that is no orderly end.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

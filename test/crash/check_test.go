@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -35,8 +36,8 @@ func withoutHistory(t *testing.T, task *client.Task) string {
 	return string(body)
 }
 
-// checkFile looks at the database itself: it is whole, and what stands twice
-// says the same.
+// checkFile looks at the database itself: it is whole, its audit is, and what
+// stands twice says the same.
 func checkFile(t *testing.T, path string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -61,6 +62,9 @@ func checkFile(t *testing.T, path string) {
 		if err := db.QueryRowContext(t.Context(), query).Scan(&got); err != nil || got != want {
 			t.Errorf("%s: got %q, %v, want %q", query, got, err, want)
 		}
+	}
+	if out, err := exec.CommandContext(t.Context(), binary, "audit", "verify", "--db", path).CombinedOutput(); err != nil {
+		t.Errorf("the audit is not whole: %v\n%s", err, out)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -74,7 +75,18 @@ func (t *txn) writeAudit() error {
 		tip := tips[int(shard)]
 		batch.Queue(number(auditMoveSQL), tip.Number, tip.Link[:], shard)
 	}
-	return t.tx.SendBatch(t.ctx, &batch).Close()
+	results := t.tx.SendBatch(t.ctx, &batch)
+	for range batch.Len() {
+		tag, err := results.Exec()
+		if err == nil && tag.RowsAffected() != 1 {
+			// A trigger that somebody has added could keep it from being written without a word.
+			err = fmt.Errorf("%d rows of the audit were written, not one", tag.RowsAffected())
+		}
+		if err != nil {
+			return errors.Join(err, results.Close())
+		}
+	}
+	return results.Close()
 }
 
 // auditValues are the values of auditColumns.

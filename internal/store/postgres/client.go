@@ -101,7 +101,7 @@ func (s *Store) UpdateClient(
 		if err != nil || entry == nil {
 			return err
 		}
-		stored = after
+		stored.Digest, stored.Modified, stored.Revoked = after.Digest, after.Modified, after.Revoked
 		err = t.exec("UPDATE clients SET digest = ?, modified = ?, revoked = ? WHERE id = ?",
 			after.Digest, after.Modified.UnixMilli(), millis(after.Revoked), blob(id))
 		if err != nil {

@@ -39,10 +39,20 @@ func (t *txn) addAudit(e audit.Entry) error {
 		return fmt.Errorf("read the end of the audit: %w", err)
 	}
 	next := t.chain.Next(shard, tip, &e)
-	if err := t.exec(auditInsertSQL, auditValues(shard, next, &e)...); err != nil {
+	if err := t.execOne(auditInsertSQL, auditValues(shard, next, &e)...); err != nil {
 		return err
 	}
-	return t.exec(auditMoveSQL, next.Number, next.Link[:], shard)
+	return t.execOne(auditMoveSQL, next.Number, next.Link[:], shard)
+}
+
+// execOne writes one row, or fails: a trigger that somebody has added could keep it
+// from being written without a word.
+func (t *txn) execOne(query string, args ...any) error {
+	n, err := t.execCount(query, args...)
+	if err == nil && n != 1 {
+		err = fmt.Errorf("%d rows of the audit were written, not one", n)
+	}
+	return err
 }
 
 // auditValues are the values of auditColumns.
@@ -106,6 +116,9 @@ func (s *Store) openChain(ctx context.Context, o Options) error {
 			return fmt.Errorf("read the setting %s: %w", name, err)
 		}
 		values[name] = value
+	}
+	if err := s.checkAuditSchema(ctx, o.Path); err != nil {
+		return err
 	}
 	s.chain = audit.NewChain(o.AuditKey, task.ID(values[settingDeployment]))
 	if check := s.chain.KeyCheck(); string(check[:]) != string(values[settingKeyCheck]) {

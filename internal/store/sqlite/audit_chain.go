@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	auditWalkSQL       = "SELECT " + auditColumns + " FROM audit INDEXED BY audit_place ORDER BY shard, n"
-	auditPrefixSQL     = "SELECT n, link, at FROM audit WHERE shard = ? ORDER BY n LIMIT ?"
-	auditCheckpointSQL = `INSERT INTO audit_checkpoints (shard, n, link, made, until, signature) VALUES (?, ?, ?, ?, ?, ?)
+	auditWalkSQL          = "SELECT " + auditColumns + " FROM audit ORDER BY shard, n"
+	auditPrefixSQL        = "SELECT " + auditColumns + " FROM audit WHERE shard = ? ORDER BY n LIMIT ?"
+	auditCheckpointTipSQL = "SELECT n, link FROM audit_checkpoints WHERE shard = ?"
+	auditCheckpointSQL    = `INSERT INTO audit_checkpoints (shard, n, link, made, until, signature) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (shard) DO UPDATE SET n = excluded.n, link = excluded.link, made = excluded.made, until = excluded.until,
 		signature = excluded.signature`
 	auditDeleteSQL = "DELETE FROM audit WHERE shard = ? AND n <= ?"
@@ -37,6 +38,9 @@ func (s *Store) WalkAudit(ctx context.Context, begin func(audit.State) error, en
 		if err != nil {
 			return err
 		}
+		if state.Faults, err = r.auditFaults(); err != nil {
+			return err
+		}
 		if err := begin(state); err != nil {
 			return err
 		}
@@ -48,6 +52,16 @@ func (s *Store) WalkAudit(ctx context.Context, begin func(audit.State) error, en
 			return entry(&e)
 		}, auditWalkSQL)
 	})
+}
+
+// auditFaults says how the tables of the audit were altered.
+func (r reading) auditFaults() ([]string, error) {
+	altered, err := alteredSchema(r.each)
+	if err != nil {
+		return nil, err
+	}
+	broken, err := r.brokenIndexes()
+	return append(altered, broken...), err
 }
 
 // auditState reads what is kept of the audit beside its entries. What was taken
@@ -138,23 +152,34 @@ func (s *Store) PurgeAudit(
 }
 
 // auditPrefix counts the first entries of a shard that are from c.Until or before,
-// up to limit, and places c at the last of them.
+// up to limit, and places c at the last of them. Each must follow from the one
+// before it: an entry whose time somebody has altered is not the old one that it
+// seems to be.
 func (t *txn) auditPrefix(shard, limit int, c *audit.Checkpoint) (int, error) {
+	tip := t.chain.Begin(shard)
+	last, err := scanTip(t.queryRow(auditCheckpointTipSQL, shard))
+	switch {
+	case err == nil:
+		tip = last
+	case !errors.Is(err, sql.ErrNoRows):
+		return 0, err
+	}
 	n, over := 0, false
-	err := t.each(func(row rowScanner) error {
-		var number, at int64
-		var link []byte
-		if err := row.Scan(&number, &link, &at); err != nil {
+	err = t.each(func(row rowScanner) error {
+		e, err := scanAudit(row)
+		if err != nil || over {
 			return err
 		}
-		if over = over || at > c.Until.UnixMilli(); over {
+		if e.At.After(c.Until) {
+			over = true
 			return nil
 		}
-		var err error
-		c.Place = audit.Place{Shard: shard, Number: number}
-		c.Link, err = audit.ParseLink(link)
+		if tip = t.chain.Next(shard, tip, &e.Entry); tip.Number != e.Number || tip.Link != e.Link {
+			return fmt.Errorf("%s was altered, and what follows it cannot be told from what is old: see stint audit verify", e.Place)
+		}
+		c.Place, c.Link = e.Place, e.Link
 		n++
-		return err
+		return nil
 	}, auditPrefixSQL, shard, limit)
 	return n, err
 }

@@ -165,9 +165,16 @@ func TestAuditOfAlteredFile(t *testing.T) {
 			if v := verdict(t, s, []byte("k")); !v.Whole() {
 				t.Fatalf("%+v", v)
 			}
-			exec(t, s, "DROP TRIGGER IF EXISTS audit_stays_as_it_is")
-			exec(t, s, "DROP TRIGGER IF EXISTS audit_stays")
-			exec(t, s, text)
+			alter(t, s, "DROP TRIGGER IF EXISTS audit_stays_as_it_is")
+			alter(t, s, "DROP TRIGGER IF EXISTS audit_stays")
+			alter(t, s, text)
+			// Whoever alters it leaves no trace of how.
+			schema, err := auditSchema()
+			if err != nil {
+				t.Fatal(err)
+			}
+			alter(t, s, schema["audit_stays_as_it_is"])
+			alter(t, s, schema["audit_stays"])
 			read, err := Open(t.Context(), Options{Path: path, ReadOnly: true})
 			if err != nil {
 				t.Fatal(err)
@@ -177,6 +184,128 @@ func TestAuditOfAlteredFile(t *testing.T) {
 				t.Error("nothing was found")
 			}
 		})
+	}
+}
+
+// TestAuditOfAlteredTables alters what keeps the entries, so that some are hidden or
+// swallowed while each that is there is as it was.
+func TestAuditOfAlteredTables(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		texts []string
+		says  string
+	}{
+		"a trigger that swallows entries": {[]string{
+			`CREATE TRIGGER quiet BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END`,
+		}, `"quiet" was added`},
+		"a trigger that keeps a head back": {[]string{
+			`CREATE TRIGGER audit_x BEFORE UPDATE ON audit_heads BEGIN SELECT RAISE(IGNORE); END`,
+		}, `"audit_x" was added`},
+		"an index less":   {[]string{`DROP INDEX audit_action`}, `"audit_action", of the tables of the audit, was taken away`},
+		"a trigger less":  {[]string{`DROP TRIGGER audit_stays`}, `"audit_stays", of the tables of the audit, was taken away`},
+		"a partial index": {[]string{`DROP INDEX audit_created`, `CREATE INDEX audit_created ON audit (at, shard, n) WHERE n > 1`}, `"audit_created", of the tables of the audit, was altered`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "stint.db")
+			s, err := Open(t.Context(), Options{Path: path, AuditKey: []byte("k")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			addEntries(t, s, audit.Entry{Object: "a"}, audit.Entry{Object: "a"})
+			for _, text := range test.texts {
+				alter(t, s, text)
+			}
+			v := verdict(t, s, []byte("k"))
+			if len(v.Findings) == 0 || !strings.Contains(v.Findings[0].String(), test.says) {
+				t.Errorf("the findings are %v, want %q", v.Findings, test.says)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(t.Context(), Options{Path: path, AuditKey: []byte("k")}); !errors.Is(err, ErrAltered) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("opened for writing: %v, want ErrAltered and %q", err, test.says)
+			}
+		})
+	}
+}
+
+// TestHiddenEntries hides an entry from an index whose text is what it was.
+func TestHiddenEntries(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t)
+	addEntries(t, s, audit.Entry{Object: "a"}, audit.Entry{Object: "a"})
+	schema, err := auditSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	alter(t, s, "DROP INDEX audit_created")
+	alter(t, s, "CREATE INDEX audit_created ON audit (at, shard, n) WHERE n > 1")
+	alter(t, s, "PRAGMA writable_schema = 1")
+	alter(t, s, "UPDATE sqlite_schema SET sql = '"+schema["audit_created"]+"' WHERE name = 'audit_created'")
+	read, err := Open(t.Context(), Options{Path: s.path, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = read.Close() }()
+	v := verdict(t, read, nil)
+	if len(v.Findings) == 0 || !strings.Contains(v.Findings[0].String(), "audit_created") {
+		t.Errorf("the findings are %v, want that the index lacks an entry", v.Findings)
+	}
+}
+
+// TestSwallowedEntries has a trigger added beneath a server that runs: what would
+// leave no entry fails.
+func TestSwallowedEntries(t *testing.T) {
+	t.Parallel()
+	for _, trigger := range []string{
+		"CREATE TRIGGER quiet BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END",
+		"CREATE TRIGGER quiet BEFORE UPDATE ON audit_heads BEGIN SELECT RAISE(IGNORE); END",
+	} {
+		s := openTemp(t)
+		alter(t, s, trigger)
+		err := s.AddAudit(t.Context(), []audit.Entry{{Object: "a"}})
+		if err == nil {
+			t.Errorf("%s: nothing is said", trigger)
+		}
+	}
+}
+
+// alter changes a file as another program would.
+func alter(tb testing.TB, s *Store, text string) {
+	tb.Helper()
+	if _, err := s.write.ExecContext(tb.Context(), text); err != nil {
+		tb.Fatalf("%s: %v", text, err)
+	}
+}
+
+// TestRetentionOfAlteredEntries makes entries look old that are not: none goes.
+func TestRetentionOfAlteredEntries(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t)
+	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	addEntries(t, s, audit.Entry{Object: "a", At: now.AddDate(-2, 0, 0)}, audit.Entry{Object: "a", At: now}, audit.Entry{Object: "a", At: now})
+	schema, err := auditSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	purge := func() (int, error) {
+		return s.PurgeAudit(t.Context(), now.AddDate(-1, 0, 0), 100, testSigner(t).SignCheckpoint)
+	}
+	// What is old goes, and what follows it still follows.
+	if n, err := purge(); n != 1 || err != nil {
+		t.Fatalf("%d deleted, %v; want 1", n, err)
+	}
+	alter(t, s, "DROP TRIGGER audit_stays_as_it_is")
+	alter(t, s, "UPDATE audit SET at = 0 WHERE n = 2")
+	alter(t, s, schema["audit_stays_as_it_is"])
+	if n, err := purge(); n != 0 || err == nil {
+		t.Errorf("%d deleted, %v; want none, and why", n, err)
+	}
+	v := verdict(t, s, nil)
+	if v.Whole() || v.Entries != 2 {
+		t.Errorf("%d entries, whole %t; want 2, and a finding", v.Entries, v.Whole())
 	}
 }
 

@@ -83,6 +83,8 @@ func checkVersion(ctx context.Context, db rowQuerier, path string) error {
 // while: whoever has it open may just be bringing it up to date.
 func checkCurrent(ctx context.Context, db rowQuerier, path string) error {
 	const tries, pause = 50, 100 * time.Millisecond
+	again := time.NewTicker(pause)
+	defer again.Stop()
 	for range tries {
 		var version int
 		if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
@@ -92,7 +94,7 @@ func checkCurrent(ctx context.Context, db rowQuerier, path string) error {
 			return nil
 		}
 		select {
-		case <-time.After(pause):
+		case <-again.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -75,18 +75,18 @@ func (t *txn) abandonUploads(before time.Time) error {
 func (t *txn) sweep(sort string, ref []byte, limit int) (int64, error) {
 	switch sort {
 	case "staged":
-		return t.deleteSome(sweepStagedSQL, ref, limit)
+		return t.execCount(sweepStagedSQL, ref, limit)
 	case "changes":
-		return t.deleteSome(sweepChangesSQL, ref, limit)
+		return t.execCount(sweepChangesSQL, ref, limit)
 	case "upload":
 		return t.wipeUpload(ref, limit)
 	default:
 		seq := int64(binary.BigEndian.Uint64(ref)) //nolint:gosec // as sourceRef wrote it
-		n, err := t.deleteSome(ofClass(sweepRecordsSQL, account.Accounts), seq, limit)
+		n, err := t.execCount(ofClass(sweepRecordsSQL, account.Accounts), seq, limit)
 		if err != nil || n > 0 {
 			return n, err
 		}
-		return t.deleteSome(ofClass(sweepRecordsSQL, account.Entitlements), seq, limit)
+		return t.execCount(ofClass(sweepRecordsSQL, account.Entitlements), seq, limit)
 	}
 }
 
@@ -96,12 +96,12 @@ func (t *txn) wipeUpload(id []byte, limit int) (int64, error) {
 	if err := t.exec("PRAGMA secure_delete = 1"); err != nil {
 		return 0, err
 	}
-	n, err := t.deleteSome(sweepUploadSQL, id, max(1, limit/100))
+	n, err := t.execCount(sweepUploadSQL, id, max(1, limit/100))
 	return n, errors.Join(err, t.exec("PRAGMA secure_delete = 0"))
 }
 
-// deleteSome runs a DELETE and returns how many rows it took.
-func (t *txn) deleteSome(query string, args ...any) (int64, error) {
+// execCount runs a statement and returns how many rows it changed.
+func (t *txn) execCount(query string, args ...any) (int64, error) {
 	stmt, err := t.stmts.get(t.ctx, t.tx, query) //nolint:sqlclosecheck // closed with the transaction
 	if err != nil {
 		return 0, err

@@ -29,6 +29,7 @@ type Store interface {
 	Records
 	Runs
 	Audits
+	Clients
 	// Get returns a task created after since; else NotFound.
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page of the tasks created after since, and how many there
@@ -163,6 +164,12 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"large entries", testLargeEntries},
 		{"audit chain", testAuditChain},
 		{"audit retention", testAuditRetention},
+		{"client keeps every field", testClientKeepsEveryField},
+		{"client update", testClientUpdate},
+		{"client updates at once", testClientUpdatesAtOnce},
+		{"client list", testClientList},
+		{"signing keys", testSigningKeys},
+		{"first signing key at once", testFirstSigningKeyAtOnce},
 		{"closed", testClosed},
 		{"contexts", testContexts},
 	} {

@@ -89,6 +89,7 @@ func broken() map[string]breaks {
 	all := brokenRuns()
 	maps.Copy(all, brokenTasks())
 	maps.Copy(all, brokenAudits())
+	maps.Copy(all, brokenClients())
 	return all
 }
 

@@ -90,7 +90,7 @@ check('disableOptimization', async () => {
 
 // The built-in form sends a stream as the text [object Object].
 check('[object Object]', () =>
-  refusedWith(400, '400.1.3 Illegal value', ['[object Object]'],
+  refusedWith(400, '400.1.3 Illegal value', ['[object Object]', "in place of the file's content"],
     api.sources.importAccounts(api.load(setup.source, createReadStream(path)))));
 
 check('no file', () =>
