@@ -56,7 +56,7 @@ func Start(tb testing.TB, o Options) *Server {
 	cfg := config.Default()
 	cfg.DB = filepath.Join(tb.TempDir(), "stint.db")
 	cfg.Listen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Poll = config.Duration(400 * time.Millisecond)
+	cfg.Poll = config.Duration(2 * time.Second)
 	cfg.InsecureNoAuth = !o.Tokens
 	if o.Configure != nil {
 		o.Configure(&cfg)
