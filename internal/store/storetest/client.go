@@ -236,25 +236,35 @@ func testClientList(t trial) {
 		c.Modified = c.Created
 		all = append(all, createClient(t, s, c))
 	}
-	rapid.Check(t, func(r *rapid.T) {
-		sort := rapid.SampledFrom([]principal.Sort{principal.PersonalAccessToken, principal.Application}).Draw(r, "sort")
-		page := query.Page{
-			Limit: rapid.IntRange(0, 20).Draw(r, "limit"), Offset: rapid.IntRange(0, 20).Draw(r, "offset"),
-			Count: rapid.Bool().Draw(r, "count"), Sort: drawSourceSort(r), Filter: drawClientFilter(r, all, 3),
-		}
+	check := func(tb rapid.TB, sort principal.Sort, page query.Page) {
+		tb.Helper()
 		want := sortedClients(all, sort, page)
 		listed, total, err := s.ListClients(t.Context(), sort, page)
 		if err != nil {
-			r.Fatalf("%v: %v", page, err)
+			tb.Fatalf("%v: %v", page, err)
 		}
 		if wantTotal := int64(len(want)); page.Count && total != wantTotal || !page.Count && total != -1 {
-			r.Fatalf("%v: the count is %d, want %d", page, total, wantTotal)
+			tb.Fatalf("%v: the count is %d, want %d", page, total, wantTotal)
 		}
 		from := min(page.Offset, len(want))
 		want = want[from:min(from+page.Limit, len(want))]
 		if diff := gocmp.Diff(want, listed, cmpopts.EquateEmpty()); diff != "" {
-			r.Fatalf("%v (-want +got):\n%s", page, diff)
+			tb.Fatalf("%v (-want +got):\n%s", page, diff)
 		}
+	}
+	sorts := []principal.Sort{principal.PersonalAccessToken, principal.Application}
+	for _, sort := range sorts {
+		for _, down := range []bool{false, true} {
+			check(t, sort, query.Page{Limit: len(all), Sort: []query.Sorter{
+				{Field: query.FieldCreated}, {Field: query.FieldName, Desc: down},
+			}})
+		}
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		check(r, rapid.SampledFrom(sorts).Draw(r, "sort"), query.Page{
+			Limit: rapid.IntRange(0, 20).Draw(r, "limit"), Offset: rapid.IntRange(0, 20).Draw(r, "offset"),
+			Count: rapid.Bool().Draw(r, "count"), Sort: drawSourceSort(r), Filter: drawClientFilter(r, all, 3),
+		})
 	})
 }
 

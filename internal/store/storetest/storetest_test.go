@@ -43,7 +43,7 @@ func TestSuiteRejects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBroken$/^"+strings.ReplaceAll(b.fails, " ", "_")+"$",
-				"-test.count=1", "-rapid.nofailfile", "-rapid.shrinktime=1s")
+				"-test.count=1", "-rapid.checks=500", "-rapid.nofailfile", "-rapid.shrinktime=1s")
 			cmd.Env = append(os.Environ(), breakage+"="+name)
 			out, err := cmd.CombinedOutput()
 			if _, failed := errors.AsType[*exec.ExitError](err); !failed {
