@@ -76,7 +76,7 @@ func TestRecordPlans(t *testing.T) {
 		fillRecords(t, s, source, 3000, account.Accounts, true)
 		fillRecords(t, s, source, 3000, account.Entitlements, true)
 	}
-	mustExec(t, s, "ANALYZE")
+	analyze(t, s)
 	quoted := make([]string, 40)
 	for i := range quoted {
 		quoted[i] = strconv.Quote(string(numberedSource(i + 2)))

@@ -475,7 +475,7 @@ func TestRunPlans(t *testing.T) {
 	}
 	for _, analyzed := range []bool{false, true} {
 		if analyzed {
-			mustExec(t, s, "ANALYZE")
+			analyze(t, s)
 		}
 		for text, args := range map[string][]any{
 			countSQL:        {id, after, after, limit, 1},

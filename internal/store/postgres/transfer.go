@@ -15,6 +15,9 @@ import (
 const (
 	// importBatch is how many tasks of a file are looked up and stored together.
 	importBatch = 200
+	// importAnalyzed is how many tasks an import adds at least for the server to take
+	// its statistics of them at once.
+	importAnalyzed = 50_000
 	// exportBatch is how many rows an export holds at once.
 	exportBatch = 500
 
@@ -47,6 +50,11 @@ func (s *Store) Import(
 	})
 	if err != nil {
 		return task.ImportResult{}, err
+	}
+	if result.Added >= importAnalyzed {
+		// The server may have taken its statistics while none of these rows counted,
+		// and would plan lists by them until it looks again. It looks by itself, too.
+		_, _ = s.pool.Exec(ctx, "ANALYZE tasks")
 	}
 	return result, nil
 }
