@@ -66,8 +66,8 @@ type Store struct {
 }
 
 // Open connects, checks that the schema is Stint's, and brings it up to date. Its
-// errors wrap ErrTooOld, ErrEncoding, ErrNotOurs, ErrNewer, ErrOlder, ErrEmpty or
-// ErrOtherKey; a schema refused so is left untouched.
+// errors wrap ErrTooOld, ErrEncoding, ErrNotOurs, ErrNewer, ErrOlder, ErrEmpty,
+// ErrOtherKey or ErrAltered; a schema refused so is left untouched.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	config, err := poolConfig(o)
 	if err != nil {
@@ -95,6 +95,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	if !o.ReadOnly {
 		if err := s.openChain(ctx, o); err != nil {
+			return nil, err
+		}
+		if err := s.checkAuditSchema(ctx); err != nil {
 			return nil, err
 		}
 	}
