@@ -97,7 +97,7 @@ func (c *cluster) verify(m *model) {
 			continue
 		}
 		full[id] = t
-		if err := apptest.DecodeStintTask(t.Raw(), apptest.WithHistory); err != nil {
+		if err := apptest.DecodeStintTask(t.Raw(), apptest.WithHistory); err != nil && !moved(err) {
 			c.tb.Errorf("task %s: %v", id, err)
 		}
 	}

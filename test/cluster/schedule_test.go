@@ -64,9 +64,9 @@ func TestSchedule(t *testing.T) {
 	p := &plan{over: func() bool { return time.Since(began) > longest || c.tb.Failed() }}
 	m := &model{plan: p}
 	var wg sync.WaitGroup
-	rows := 3000
+	rows := 8000
 	if longest > shortest {
-		rows = 10_000
+		rows = 20_000
 	}
 	for i := range 4 {
 		k := c.newKeeper(seed, uint64(i), rows+rows/2*i)
