@@ -103,7 +103,7 @@ func newCluster(t *testing.T, seed uint64, flags ...[]string) *cluster {
 // keepLogs keeps the logs of a test that failed.
 func (c *cluster) keepLogs(t *testing.T) {
 	t.Helper()
-	if !t.Failed() {
+	if !t.Failed() && os.Getenv(keepName) == "" {
 		_ = os.RemoveAll(c.dir)
 		return
 	}

@@ -19,6 +19,8 @@ import (
 const (
 	seedName = "STINT_CLUSTER_SEED"
 	timeName = "STINT_CLUSTER_TIME"
+	// keepName has the logs kept where a test succeeds, too.
+	keepName = "STINT_CLUSTER_KEEP"
 )
 
 // shortest is the schedule that every run of all tests plays.
@@ -103,7 +105,7 @@ func TestSchedule(t *testing.T) {
 		c.journal.add("aggregations that found another running", k.rivals)
 	}
 	for s, d := range h.takeovers() {
-		t.Logf("the longest takeover after a %s took %s", s, d.Round(time.Millisecond))
+		t.Logf("the longest takeover after a %s took %s, other faults included (task %s)", s, d.after.Round(time.Millisecond), d.from.Task)
 	}
 	t.Log(summary(c))
 	if n := c.journal.counts(); n["launches answered"] == 0 || n["reports answered"] == 0 || n["aggregations"] == 0 {
