@@ -39,7 +39,7 @@ func (s *Store) WalkAudit(ctx context.Context, begin func(audit.State) error, en
 	if err != nil {
 		return err
 	}
-	return interpret(doing, s.read(ctx, beginRead+"; SET LOCAL enable_sort = off; "+auditWalkSQL, func(r reading) error {
+	return interpret(doing, s.read(ctx, beginRead+"; "+patient+"; SET LOCAL enable_sort = off; "+auditWalkSQL, func(r reading) error {
 		state, err := r.auditState()
 		if err != nil {
 			return err

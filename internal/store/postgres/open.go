@@ -121,8 +121,9 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	config.PingTimeout = connectTimeout
 	for name, value := range map[string]string{
 		"application_name": "stint",
-		// A node that vanishes in a transaction must not hold its locks for ever.
-		"idle_in_transaction_session_timeout": "10min",
+		// A node that stands still in a transaction, or is cut off, must not keep those
+		// waiting who take its tasks over.
+		"idle_in_transaction_session_timeout": "10s",
 	} {
 		if config.ConnConfig.RuntimeParams[name] == "" {
 			config.ConnConfig.RuntimeParams[name] = value
@@ -134,6 +135,10 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	}
 	return config, nil
 }
+
+// patient is for a transaction that may stand still while it waits for whoever it
+// reads from or writes to, and keeps nobody waiting who takes over tasks.
+const patient = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 
 const (
 	connectTimeout = 5 * time.Second
