@@ -29,8 +29,7 @@ type Options struct {
 	// Tokens has the server ask for access tokens. Server.Send sends the first
 	// administrator's where a request brings none.
 	Tokens bool
-	// Postgres has the server keep its tasks in PostgreSQL. So does the environment
-	// variable STINT_TEST_STORE=postgres for all servers whose database no test names.
+	// Postgres has the server keep its tasks in PostgreSQL.
 	Postgres bool
 	// Log takes the server's log; nil drops it.
 	Log slog.Handler
@@ -62,12 +61,11 @@ func Start(tb testing.TB, o Options) *Server {
 	cfg.Listen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Poll = config.Duration(2 * time.Second)
 	cfg.InsecureNoAuth = !o.Tokens
-	file := cfg.DB
+	if o.Postgres {
+		cfg.DB, cfg.KeyFile = pgtest.URL(tb), filepath.Join(tb.TempDir(), "stint.key")
+	}
 	if o.Configure != nil {
 		o.Configure(&cfg)
-	}
-	if cfg.DB == file && (o.Postgres || os.Getenv("STINT_TEST_STORE") == "postgres") {
-		cfg.DB, cfg.KeyFile = pgtest.URL(tb), filepath.Join(tb.TempDir(), "stint.key")
 	}
 	if err := cfg.Validate(); err != nil {
 		tb.Fatalf("settings: %v", err)
