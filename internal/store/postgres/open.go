@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -119,10 +120,15 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	config.PingTimeout = connectTimeout
+	// A node that stands still or is cut off in a transaction must not keep its tasks
+	// from those that take them over. An offline command may wait for its input.
+	idle := idleTimeout
+	if o.Shared || o.ReadOnly {
+		idle = idleTimeoutOffline
+	}
 	for name, value := range map[string]string{
-		"application_name": "stint",
-		// A node that vanishes in a transaction must not hold its locks for ever.
-		"idle_in_transaction_session_timeout": "10min",
+		"application_name":                    "stint",
+		"idle_in_transaction_session_timeout": strconv.FormatInt(idle.Milliseconds(), 10),
 	} {
 		if config.ConnConfig.RuntimeParams[name] == "" {
 			config.ConnConfig.RuntimeParams[name] = value
@@ -138,6 +144,9 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 const (
 	connectTimeout = 5 * time.Second
 	cancelTimeout  = time.Second
+	// idleTimeout is how long a transaction may stand still; none does by itself.
+	idleTimeout        = 10 * time.Second
+	idleTimeoutOffline = 10 * time.Minute
 )
 
 // Close waits for what is under way, then closes the connections. It is safe to
