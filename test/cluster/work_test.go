@@ -66,7 +66,7 @@ func TestEndedFromAnotherNode(t *testing.T) {
 			return err
 		},
 	} {
-		k := harness.NewKeeper(func() *client.Client { return first.client }, c.tb.seed, uint64(i), 60_000)
+		k := harness.NewKeeper(func() *client.Client { return first.client }, c.tb.seed, uint64(i), 40_000)
 		k.CreateSource(c.tb, fmt.Sprintf("source %d", i))
 		task := k.Begin(c.tb, client.Aggregation{SourceID: k.ID}, harness.AccountsFile(c.tb, k.Random, k.Seed, k.Rows, 0))
 		if task == nil {
@@ -164,14 +164,14 @@ func (c *cluster) locks(t *testing.T) string {
 	return b.String()
 }
 
-// recorded is how many changes a task's progress tells of; -1 where it is in another
-// phase.
+// recorded is how many changes a task's progress tells of: -1 before it has recorded
+// any, and very many where it is past that.
 func recorded(t *client.Task) (n int) {
-	if t.Progress == nil {
+	if t.Progress == nil || strings.HasPrefix(*t.Progress, "Scanned") || strings.HasPrefix(*t.Progress, "Comparing") {
 		return -1
 	}
 	if _, err := fmt.Sscanf(strings.ReplaceAll(*t.Progress, ",", ""), "Recorded %d of", &n); err != nil {
-		return -1
+		return 1 << 30
 	}
 	return n
 }
@@ -181,7 +181,7 @@ func recorded(t *client.Task) (n int) {
 func TestTakeover(t *testing.T) {
 	c := newCluster(t, seedOf(t), nil, nil, nil)
 	c.startAll(t)
-	k, task, want := c.begin(t, c.nodes[0], 60_000, "Recorded")
+	k, task, want := c.begin(t, c.nodes[0], 30_000, "Recorded")
 	n := c.runner(t, task.ID)
 	alive := c.nodes[(n.number+1)%len(c.nodes)]
 	k.Client = func() *client.Client { return alive.client }
@@ -242,7 +242,7 @@ func (c *cluster) leastAfter(n *node, id string, over <-chan struct{}) int {
 func TestFencing(t *testing.T) {
 	c := newCluster(t, seedOf(t), nil, nil, nil)
 	c.startAll(t)
-	k, task, want := c.begin(t, c.nodes[0], 60_000, "Recorded")
+	k, task, want := c.begin(t, c.nodes[0], 30_000, "Recorded")
 	n := c.runner(t, task.ID)
 	alive := c.nodes[(n.number+1)%len(c.nodes)]
 	k.Client = func() *client.Client { return alive.client }
