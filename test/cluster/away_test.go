@@ -26,7 +26,7 @@ func TestDatabaseAway(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			c := newCluster(t, seedOf(t), nil, nil)
 			c.startAll(t)
-			k, task, want := c.begin(t, c.nodes[0], 40_000, "Recorded")
+			k, task, want := c.begin(t, c.nodes[0], 20_000, "Recorded")
 			before := make([]string, len(c.nodes))
 			for i, n := range c.nodes {
 				before[i] = n.nodeID()

@@ -326,12 +326,12 @@ func (w *worker) finish(e *external) {
 // afterwards does what is too late.
 func (w *worker) afterwards(e *external, status client.CompletionStatus) {
 	if w.random.IntN(2) == 0 { // the repeat of an end is harmless
-		w.end(w.c.any(w.random), e, status, false)
+		_ = w.end(w.c.any(w.random), e, status, false)
 	}
 	if w.random.IntN(2) == 0 {
 		other := statuses()[w.random.IntN(5)]
 		if other != status {
-			w.end(w.c.any(w.random), e, other, w.random.IntN(2) == 0)
+			_ = w.end(w.c.any(w.random), e, other, w.random.IntN(2) == 0)
 		}
 	}
 	if w.random.IntN(2) == 0 {
@@ -433,8 +433,9 @@ func (e *external) verify(tb *judge, t *client.Task) {
 	e.verifyMessages(tb, t)
 	cancelled := e.cancels[true]+e.cancels[false] > 0
 	lost := slices.ContainsFunc(t.History, func(h client.HistoryEntry) bool { return h.Event == "lost" })
-	if t.Done() && !lost && !(cancelled && t.CompletionStatus == client.Terminated) &&
-		!slices.ContainsFunc(e.ends, func(end end) bool { return end.status == t.CompletionStatus }) {
+	asked := cancelled && t.CompletionStatus == client.Terminated ||
+		slices.ContainsFunc(e.ends, func(end end) bool { return end.status == t.CompletionStatus })
+	if t.Done() && !lost && !asked {
 		tb.Errorf("task %s ended as %s, which nobody has sent", e.id, t.CompletionStatus)
 	}
 	for _, end := range e.ends {

@@ -75,8 +75,11 @@ func draw(random *rand.Rand, nodes int, longest time.Duration, long bool) []faul
 		}
 		faults = append(faults, f)
 		// Sometimes at once, so that they meet.
-		if at += seconds(1, 8); random.IntN(4) == 0 {
+		switch at += seconds(1, 8); {
+		case random.IntN(4) == 0:
 			at = f.at + seconds(0, 1)
+		case long && random.IntN(3) == 0:
+			at += f.lasts + seconds(5, 20) // some peace, in which work gets on
 		}
 	}
 	return faults

@@ -3,8 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -66,7 +66,7 @@ func TestEndedFromAnotherNode(t *testing.T) {
 			return err
 		},
 	} {
-		k := harness.NewKeeper(func() *client.Client { return first.client }, c.tb.seed, uint64(i), 60_000)
+		k := harness.NewKeeper(func() *client.Client { return first.client }, c.tb.seed, uint64(i), 40_000)
 		k.CreateSource(c.tb, fmt.Sprintf("source %d", i))
 		task := k.Begin(c.tb, client.Aggregation{SourceID: k.ID}, harness.AccountsFile(c.tb, k.Random, k.Seed, k.Rows, 0))
 		if task == nil {
@@ -164,14 +164,14 @@ func (c *cluster) locks(t *testing.T) string {
 	return b.String()
 }
 
-// recorded is how many changes a task's progress tells of; -1 where it is in another
-// phase.
+// recorded is how many changes a task's progress tells of: -1 before it has recorded
+// any, and very many where it is past that.
 func recorded(t *client.Task) (n int) {
-	if t.Progress == nil {
+	if t.Progress == nil || strings.HasPrefix(*t.Progress, "Scanned") || strings.HasPrefix(*t.Progress, "Comparing") {
 		return -1
 	}
 	if _, err := fmt.Sscanf(strings.ReplaceAll(*t.Progress, ",", ""), "Recorded %d of", &n); err != nil {
-		return -1
+		return 1 << 30
 	}
 	return n
 }
@@ -181,7 +181,7 @@ func recorded(t *client.Task) (n int) {
 func TestTakeover(t *testing.T) {
 	c := newCluster(t, seedOf(t), nil, nil, nil)
 	c.startAll(t)
-	k, task, want := c.begin(t, c.nodes[0], 60_000, "Recorded")
+	k, task, want := c.begin(t, c.nodes[0], 30_000, "Recorded")
 	n := c.runner(t, task.ID)
 	alive := c.nodes[(n.number+1)%len(c.nodes)]
 	k.Client = func() *client.Client { return alive.client }
@@ -237,37 +237,41 @@ func (c *cluster) leastAfter(n *node, id string, over <-chan struct{}) int {
 	}
 }
 
-// TestFencing: a node that runs an aggregation stands still until another has taken
-// over. What it writes when it goes on is refused.
+// TestFencing: a node that runs an aggregation stands still, or hears nothing from the
+// database, until another has taken over. What it writes afterwards is refused.
 func TestFencing(t *testing.T) {
-	c := newCluster(t, seedOf(t), nil, nil, nil)
-	c.startAll(t)
-	k, task, want := c.begin(t, c.nodes[0], 60_000, "Recorded")
-	n := c.runner(t, task.ID)
-	alive := c.nodes[(n.number+1)%len(c.nodes)]
-	k.Client = func() *client.Client { return alive.client }
-	stopped := time.Now()
-	c.stop(n)
-	took := c.awaitTakeover(t, alive, task.ID, stopped)
-	t.Logf("another node went on %s after the stop", took.Round(time.Millisecond))
-	n.process.Signal(syscall.SIGCONT)
-	c.awaitLine(t, n, task.ID, "had lost its task")
-	k.Finish(c.tb, task, want)
-	k.VerifyStored(c.tb, harness.Accounts)
-	done, err := alive.client.GetTask(t.Context(), task.ID)
-	if err != nil {
-		t.Fatal(err)
+	for name, fault := range map[string]struct{ begin, end func(c *cluster, n *node) }{
+		"stopped": {(*cluster).stop, (*cluster).cont},
+		"cut off": {
+			func(_ *cluster, n *node) { n.proxy.set(stall, false) },
+			func(_ *cluster, n *node) { n.proxy.set(open, false) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, seedOf(t), nil, nil, nil)
+			c.startAll(t)
+			k, task, want := c.begin(t, c.nodes[0], 30_000, "Recorded")
+			n := c.runner(t, task.ID)
+			alive := c.nodes[(n.number+1)%len(c.nodes)]
+			k.Client = func() *client.Client { return alive.client }
+			hurt := time.Now()
+			fault.begin(c, n)
+			took := c.awaitTakeover(t, alive, task.ID, hurt)
+			t.Logf("another node went on after %s", took.Round(time.Millisecond))
+			fault.end(c, n)
+			c.awaitLine(t, n, task.ID, "had lost its task")
+			k.Finish(c.tb, task, want)
+			k.VerifyStored(c.tb, harness.Accounts)
+			done, err := alive.client.GetTask(t.Context(), task.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			verifyBuiltIn(c.tb, task, done)
+			if !slices.ContainsFunc(done.History, func(h client.HistoryEntry) bool { return h.Event == "refused" && h.Attempt == 1 }) {
+				t.Errorf("task %s: the late write of its first attempt left no line:\n%s", task.ID, c.tb.history(task.ID))
+			}
+			c.awaitQuiet()
+			c.verifyTables()
+		})
 	}
-	verifyBuiltIn(c.tb, task, done)
-	refused := 0
-	for i := range done.History {
-		if h := &done.History[i]; h.Event == "refused" && h.Attempt == 1 {
-			refused++
-		}
-	}
-	if refused == 0 {
-		t.Errorf("task %s: the late write of its first attempt left no line:\n%s", task.ID, c.tb.history(task.ID))
-	}
-	c.awaitQuiet()
-	c.verifyTables()
 }
