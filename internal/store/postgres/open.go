@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -50,7 +51,7 @@ type Store struct {
 	use    use
 	counts counts
 	onTask TaskHook
-	chain  *audit.Chain
+	chain  atomic.Pointer[audit.Chain]
 	parts
 
 	closeOnce sync.Once
