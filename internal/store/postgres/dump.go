@@ -29,11 +29,13 @@ func (s *Store) Dump(ctx context.Context, fn func(dump.Row) error) error {
 	defer func() { <-s.lists }()
 	return interpret(doing, s.read(ctx, beginDump, func(r reading) error {
 		for _, t := range dump.Tables() {
-			if _, err := r.conn.Exec(ctx, "DECLARE dump NO SCROLL CURSOR FOR "+dumpSQL(&t)); err != nil {
+			// Each has a name of its own: what columns a FETCH has is remembered.
+			cursor := "dump_" + t.Name
+			if _, err := r.conn.Exec(ctx, "DECLARE "+cursor+" NO SCROLL CURSOR FOR "+dumpSQL(&t)); err != nil {
 				return err
 			}
 			row := newDumped(&t)
-			err := r.fetchEach("dump", dumpBatch, func(from rowScanner) error {
+			err := r.fetchEach(cursor, dumpBatch, func(from rowScanner) error {
 				if err := from.Scan(row.to...); err != nil {
 					return err
 				}
@@ -42,7 +44,7 @@ func (s *Store) Dump(ctx context.Context, fn func(dump.Row) error) error {
 			if err != nil {
 				return err
 			}
-			if _, err := r.conn.Exec(ctx, "CLOSE dump"); err != nil {
+			if _, err := r.conn.Exec(ctx, "CLOSE "+cursor); err != nil {
 				return err
 			}
 		}

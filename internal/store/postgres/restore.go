@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -63,7 +64,10 @@ func (s *Store) Restore(
 			return err
 		}
 		t.chain = chain
-		return t.addAudit(entry(counts))
+		if err := t.addAudit(entry(counts)); err != nil {
+			return err
+		}
+		return m.moveSequences()
 	})
 	if err != nil {
 		return nil, err
@@ -143,9 +147,11 @@ func (m *restorer) all(rows iter.Seq2[dump.Row, error]) error {
 			return err
 		}
 	}
-	if err := m.send(); err != nil {
-		return err
-	}
+	return m.send()
+}
+
+// moveSequences has the next numbers be greater than any that was given.
+func (m *restorer) moveSequences() error {
 	for name, last := range m.sequences {
 		if err := m.exec(strings.ReplaceAll(restoreSequenceSQL, "@table", name), name, last); err != nil {
 			return err
@@ -163,6 +169,9 @@ func (m *restorer) add(row *dump.Row) error {
 		m.begin(row.Table)
 	}
 	values := row.Values
+	if slices.Contains(m.bytea, true) {
+		values = slices.Clone(values) // the row itself stays as it is
+	}
 	for i, v := range values {
 		switch v := v.(type) {
 		case string:
