@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,8 +23,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-
 	"stint/internal/aggregation"
 	"stint/internal/audit"
 	"stint/internal/auth"
@@ -33,7 +30,6 @@ import (
 	"stint/internal/engine"
 	"stint/internal/httpapi"
 	"stint/internal/principal"
-	"stint/internal/store/sqlite"
 	"stint/internal/task"
 )
 
@@ -41,29 +37,43 @@ import (
 type App struct {
 	cfg   config.Config
 	log   *slog.Logger
-	store *sqlite.Store
+	store store
 	tasks *engine.Tasks
-	jobs  *engine.Jobs[*sql.Tx]
+	jobs  jobs
 	auth  *auth.Service // nil without tokens
 
-	api, ops       *http.Server
+	members engine.Members
+	cluster *engine.Cluster // nil where this process is alone
+
+	api, ops       *http.Server // api is nil where it is not served
 	apiNet, opsNet net.Listener
 	tls            *tls.Config // of the API; nil where it is not served over TLS
-	loops          []interface {
-		Start(ctx context.Context)
-		Stop()
-	}
+	loops          []background
+	once           []onceLoop // those that run in one process at a time
 
+	leaving  atomic.Bool // not ready, but serving
 	draining atomic.Bool
 	failed   chan error
 	stop     sync.Once
 	stopErr  error
 }
 
+// background is what goes on beside requests.
+type background interface {
+	Start(ctx context.Context)
+	Stop()
+}
+
+// onceLoop is a loop that may be run by one process for all of them.
+type onceLoop interface {
+	background
+	OnlyWhen(when func() bool)
+}
+
 // New opens the database and the listeners of valid settings. Nothing is served
 // before Start.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() time.Time) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, failed: make(chan error, 3)}
+	a := &App{cfg: cfg, log: log, members: engine.Alone{}, failed: make(chan error, 3)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.closeAll())
@@ -77,51 +87,92 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 		}
 		a.tls = c.config()
 	}
-	var lc net.ListenConfig
-	if a.apiNet, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
-	}
-	if a.opsNet, err = lc.Listen(ctx, "tcp", cfg.OpsListen); err != nil {
-		return nil, fmt.Errorf("--ops-listen: %w", err)
+	if err := a.listen(ctx); err != nil {
+		return nil, err
 	}
 	keys, err := openKeys(ctx, cfg.DB, cfg.KeyFile)
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = sqlite.Open(ctx, sqlite.Options{Path: cfg.DB, AuditKey: keys.Derive(auth.PurposeAudit)}); err != nil {
+	if a.store, err = openStore(ctx, cfg.DB, opening{auditKey: keys.Derive(auth.PurposeAudit)}); err != nil {
 		return nil, err
 	}
+	bus, _ := a.store.(engine.Bus) // a file has none
 	a.tasks = engine.NewTasks(engine.Options{
-		Store: a.store, Now: now, Visibility: time.Duration(cfg.Visibility), ReportKey: keys.Derive(auth.PurposeReports),
+		Store: a.store, Now: now, Visibility: time.Duration(cfg.Visibility), ReportKey: keys.Derive(auth.PurposeReports), Bus: bus,
 	})
 	catalog := task.NewCatalog()
 	aggregations := aggregation.New(aggregation.Options{Store: a.store, Connector: delimitedFiles{}, Catalog: catalog, Now: now})
 	if err := a.setUpJobs(ctx, aggregations, now); err != nil {
 		return nil, err
 	}
-	options := httpapi.Options{
-		Store: a.store, Tasks: a.tasks, Sources: a.store, Audits: a.store, Accounts: a.store,
-		Aggregations: aggregations, MaxUpload: int64(cfg.MaxUpload),
-		Catalog: catalog, Log: log, Now: now, Draining: a.draining.Load,
-	}
-	if err := a.setUpAuth(ctx, keys, &options); err != nil {
+	if err := a.setUpLoops(keys, now); err != nil {
 		return nil, err
 	}
-	options.TrustedProxies, options.CORSOrigins, options.RateLimit = cfg.TrustedProxies, cfg.CORSOrigins, httpapi.RateLimit(cfg.RateLimit)
-	handler, err := httpapi.New(options)
-	if err != nil {
-		return nil, fmt.Errorf("build the API: %w", err)
+	a.ops = newServer(a.opsHandler(), defaultLimits(), nil, log, now)
+	if !cfg.Role.ServesAPI() {
+		return a, nil
 	}
+	return a, a.setUpAPI(ctx, keys, catalog, aggregations, now)
+}
+
+// listen takes the addresses.
+func (a *App) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if a.cfg.Role.ServesAPI() {
+		if a.apiNet, err = lc.Listen(ctx, "tcp", a.cfg.Listen); err != nil {
+			return fmt.Errorf("--listen: %w", err)
+		}
+	}
+	if a.opsNet, err = lc.Listen(ctx, "tcp", a.cfg.OpsListen); err != nil {
+		return fmt.Errorf("--ops-listen: %w", err)
+	}
+	return nil
+}
+
+// setUpLoops makes what is done once for all processes.
+func (a *App) setUpLoops(keys *auth.Keyring, now func() time.Time) error {
 	signer, err := audit.NewSigner(keys.Derive(auth.PurposeAuditHead))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a.api = newServer(handler, defaultLimits(), a.tls, log, now)
-	a.ops = newServer(a.opsHandler(), defaultLimits(), nil, log, now)
-	a.loops = append(a.loops,
-		engine.NewLiveness(a.tasks, log), engine.NewRetention(a.tasks, time.Duration(cfg.Retention), log),
-		engine.NewSweep(a.store, now, log), engine.NewAuditRetention(a.store, signer, time.Duration(cfg.AuditRetention), now, log))
-	return a, nil
+	a.once = append(a.once,
+		engine.NewLiveness(a.tasks, a.log), engine.NewRetention(a.tasks, time.Duration(a.cfg.Retention), a.log),
+		engine.NewSweep(a.store, a.cluster == nil, now, a.log),
+		engine.NewAuditRetention(a.store, signer, time.Duration(a.cfg.AuditRetention), now, a.log))
+	for _, l := range a.once {
+		l.OnlyWhen(a.members.Leads)
+		a.loops = append(a.loops, l)
+	}
+	return nil
+}
+
+// setUpAPI makes the API.
+func (a *App) setUpAPI(
+	ctx context.Context, keys *auth.Keyring, catalog *task.Catalog, aggregations *aggregation.Aggregator, now func() time.Time,
+) error {
+	options := httpapi.Options{
+		Store: a.store, Tasks: a.tasks, Sources: a.store, Audits: a.store, Accounts: a.store,
+		Aggregations: aggregations, MaxUpload: int64(a.cfg.MaxUpload),
+		Catalog: catalog, Log: a.log, Now: now, Draining: a.draining.Load,
+	}
+	if err := a.setUpAuth(ctx, keys, &options); err != nil {
+		return err
+	}
+	options.TrustedProxies, options.CORSOrigins = a.cfg.TrustedProxies, a.cfg.CORSOrigins
+	options.RateLimit = httpapi.RateLimit(a.cfg.RateLimit)
+	handler, err := httpapi.New(options)
+	if err != nil {
+		return fmt.Errorf("build the API: %w", err)
+	}
+	serving := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
+	a.api = newServer(serving, defaultLimits(), a.tls, a.log, now)
+	return nil
 }
 
 // setUpAuth has the API ask who asks, unless it is served without tokens.
@@ -144,7 +195,7 @@ func (a *App) setUpAuth(ctx context.Context, keys *auth.Keyring, o *httpapi.Opti
 		external.Grants = append(external.Grants, grant)
 	}
 	a.auth, err = auth.NewService(ctx, auth.Options{
-		Store: a.store, Keyring: keys, Issuer: o.Issuer, Lifetime: time.Duration(a.cfg.TokenLifetime), External: external,
+		Store: a.store, Keyring: keys, Issuer: a.tokenIssuer(o), Lifetime: time.Duration(a.cfg.TokenLifetime), External: external,
 		Now: o.Now, Log: a.log,
 	})
 	if err != nil {
@@ -153,6 +204,15 @@ func (a *App) setUpAuth(ctx context.Context, keys *auth.Keyring, o *httpapi.Opti
 	o.Auth = a.auth
 	a.loops = append(a.loops, a.auth)
 	return nil
+}
+
+// tokenIssuer is who access tokens are from: the same on all nodes, which may not
+// know each other's addresses.
+func (a *App) tokenIssuer(o *httpapi.Options) string {
+	if a.cluster == nil || a.cfg.PublicURL != "" {
+		return o.Issuer
+	}
+	return "urn:stint:deployment:" + o.TenantID
 }
 
 func newDeploymentID() string {
@@ -170,10 +230,13 @@ func (a *App) FirstToken(ctx context.Context, user string) (*FirstToken, error) 
 	if any, err := a.store.AnyClient(ctx); err != nil || any {
 		return nil, err
 	}
-	c, secret, err := a.auth.CreateClient(ctx, principal.Client{
+	c, secret, err := a.auth.FirstClient(ctx, principal.Client{
 		Sort: principal.PersonalAccessToken, Name: "first start", User: user,
 		Levels: []principal.Level{principal.OrgAdmin}, Scopes: []principal.Scope{principal.AllScopes},
 	}, "the first start of this database", audit.System())
+	if task.KindOf(err) == task.Conflict {
+		return nil, nil //nolint:nilnil // another process was faster, and has told it
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,21 +246,12 @@ func (a *App) FirstToken(ctx context.Context, user string) (*FirstToken, error) 
 // FirstToken is what the first start hands out, once.
 type FirstToken struct{ ID, Secret string }
 
-// setUpJobs makes the queue, in the same file, and has it follow every task.
-func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func() time.Time) (err error) {
-	a.jobs, err = engine.NewJobs(ctx, engine.JobOptions[*sql.Tx]{
-		Driver: riversqlite.New(a.store.DB()), Tasks: a.tasks, Store: a.store, Executor: executor,
-		Workers: a.cfg.Workers, Poll: time.Duration(a.cfg.Poll), Log: a.log, Now: now,
-	})
-	if err != nil {
-		return err
-	}
-	a.store.OnTask(a.jobs.Follow)
-	return nil
-}
-
-// URL returns the address of the API, with the port that was really taken.
+// URL returns the address of the API, with the port that was really taken; empty
+// where it is not served.
 func (a *App) URL() string {
+	if a.apiNet == nil {
+		return ""
+	}
 	if a.tls != nil {
 		return "https://" + a.apiNet.Addr().String()
 	}
@@ -209,6 +263,9 @@ func (a *App) OpsURL() string { return "http://" + a.opsNet.Addr().String() }
 
 // Start serves until Stop. It returns at once.
 func (a *App) Start(ctx context.Context) {
+	if a.cluster != nil {
+		a.cluster.Start(ctx)
+	}
 	for _, l := range a.loops {
 		l.Start(ctx)
 	}
@@ -219,16 +276,19 @@ func (a *App) Start(ctx context.Context) {
 		server *http.Server
 		net    net.Listener
 	}{{a.api, a.apiNet}, {a.ops, a.opsNet}} {
+		if s.server == nil {
+			continue
+		}
 		go func() {
 			if err := serve(s.server, s.net); !errors.Is(err, http.ErrServerClosed) {
 				a.failed <- err
 			}
 		}()
 	}
-	if a.tls == nil && !config.IsLoopback(a.cfg.Listen) && len(a.cfg.TrustedProxies) == 0 {
+	if a.api != nil && a.tls == nil && !config.IsLoopback(a.cfg.Listen) && len(a.cfg.TrustedProxies) == 0 {
 		a.log.WarnContext(ctx, "tokens and secrets come over the network in clear: give --tls-cert and --tls-key, or name the proxy that ends TLS with --trusted-proxies")
 	}
-	a.log.InfoContext(ctx, "serving", slog.String("url", a.URL()), slog.String("ops_url", a.OpsURL()), slog.String("db", a.cfg.DB))
+	a.log.InfoContext(ctx, "serving", slog.String("url", a.URL()), slog.String("ops_url", a.OpsURL()), slog.String("role", string(a.cfg.Role)), slog.String("db", config.DatabaseName(a.cfg.DB)))
 }
 
 // Run serves until ctx ends, then stops. It is nil after an orderly stop.
@@ -238,9 +298,28 @@ func (a *App) Run(ctx context.Context) error {
 	var failure error
 	select {
 	case <-ctx.Done():
+		failure = a.turnAway()
 	case failure = <-a.failed:
 	}
 	return errors.Join(failure, a.Stop()) //nolint:contextcheck // a stop has its own time, whatever ended the run
+}
+
+// turnAway serves on for a while, so that whoever sends requests here can find
+// another node.
+func (a *App) turnAway() error {
+	if a.cfg.ShutdownDelay == 0 {
+		return nil
+	}
+	a.leaving.Store(true)
+	a.log.Info("not ready any more; stopping soon", slog.Duration("in", time.Duration(a.cfg.ShutdownDelay)))
+	delay := time.NewTimer(time.Duration(a.cfg.ShutdownDelay))
+	defer delay.Stop()
+	select {
+	case <-delay.C:
+		return nil
+	case err := <-a.failed:
+		return err
+	}
 }
 
 // Stop refuses new requests, waits for those under way (no longer than the
@@ -255,17 +334,31 @@ func (a *App) Stop() error {
 		if err := a.jobs.Stop(ctx); err != nil {
 			a.log.WarnContext(ctx, "some tasks were still running at the end of the shutdown timeout", slog.Any("error", err))
 		}
-		if err := a.api.Shutdown(ctx); err != nil {
-			a.log.WarnContext(ctx, "some requests were still under way at the end of the shutdown timeout")
+		if a.api != nil {
+			if err := a.api.Shutdown(ctx); err != nil {
+				a.log.WarnContext(ctx, "some requests were still under way at the end of the shutdown timeout")
+			}
 		}
 		for _, l := range a.loops {
 			l.Stop()
 		}
+		a.leave(ctx)
 		_ = a.ops.Shutdown(ctx)
 		a.stopErr = a.closeAll()
 		a.log.InfoContext(ctx, "stopped")
 	})
 	return a.stopErr
+}
+
+// leave tells the other nodes that this one is gone, so that they need not find out.
+func (a *App) leave(ctx context.Context) {
+	if a.cluster == nil {
+		return
+	}
+	a.cluster.Stop()
+	if err := a.cluster.Leave(ctx); err != nil {
+		a.log.WarnContext(ctx, "cannot tell the other nodes that this one is gone", slog.Any("error", err))
+	}
 }
 
 func (a *App) closeAll() error {
@@ -290,7 +383,7 @@ func (a *App) opsHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if a.draining.Load() {
+		if a.draining.Load() || a.leaving.Load() {
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
 			return
 		}

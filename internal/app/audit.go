@@ -9,7 +9,6 @@ import (
 	"stint/internal/audit"
 	"stint/internal/auth"
 	"stint/internal/config"
-	"stint/internal/store/sqlite"
 )
 
 // AuditOptions say which audit to verify.
@@ -61,6 +60,9 @@ func verifyAudit(ctx context.Context, o AuditOptions) (*AuditReport, *audit.Sign
 			return nil, nil, fmt.Errorf("the head %w", err)
 		}
 	}
+	if err := config.CheckDatabase(o.DB, o.KeyFile); err != nil {
+		return nil, nil, err
+	}
 	// A key that is made now has verified nothing.
 	path := config.KeyFilePath(o.DB, o.KeyFile)
 	if _, err := os.Stat(path); err != nil {
@@ -74,7 +76,7 @@ func verifyAudit(ctx context.Context, o AuditOptions) (*AuditReport, *audit.Sign
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: o.DB, ReadOnly: true})
+	store, err := openStore(ctx, o.DB, opening{readOnly: true})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,15 +3,12 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"stint/internal/audit"
 	"stint/internal/auth"
 	"stint/internal/principal"
 	"stint/internal/query"
-	"stint/internal/store/sqlite"
 	"stint/internal/task"
 )
 
@@ -29,7 +26,7 @@ type OfflineOptions struct {
 // Offline works on clients and keys in the database itself, also while a server
 // has it open.
 type Offline struct {
-	store *sqlite.Store
+	store store
 	keys  *auth.Keyring
 	from  audit.Origin
 	now   func() time.Time
@@ -37,14 +34,16 @@ type Offline struct {
 
 // OpenOffline opens a database; Close ends it.
 func OpenOffline(ctx context.Context, o OfflineOptions) (*Offline, error) {
-	if _, err := os.Stat(o.DB); err != nil && !o.Make {
-		return nil, fmt.Errorf("the database: %w", err)
+	if !o.Make {
+		if err := mustExist(o.DB); err != nil {
+			return nil, err
+		}
 	}
 	keys, err := openKeys(ctx, o.DB, o.KeyFile)
 	if err != nil {
 		return nil, err
 	}
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: o.DB, AuditKey: keys.Derive(auth.PurposeAudit), Shared: true})
+	store, err := openStore(ctx, o.DB, opening{auditKey: keys.Derive(auth.PurposeAudit), shared: true})
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"stint/internal/audit"
 	"stint/internal/auth"
-	"stint/internal/store/sqlite"
+	"stint/internal/config"
 	"stint/internal/task"
 	"stint/internal/transfer"
 )
@@ -27,14 +27,14 @@ type ImportOptions struct {
 	Hash func() string
 }
 
-// Import loads the tasks of a file into a database that no server uses: all of
-// them, or none.
+// Import loads the tasks of a file into a database: all of them, or none. A file must
+// not be in use by a server.
 func Import(ctx context.Context, o ImportOptions) (_ task.ImportResult, err error) {
 	keys, err := openKeys(ctx, o.DB, o.KeyFile)
 	if err != nil {
 		return task.ImportResult{}, err
 	}
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: o.DB, AuditKey: keys.Derive(auth.PurposeAudit)})
+	store, err := openStore(ctx, o.DB, opening{auditKey: keys.Derive(auth.PurposeAudit), shared: config.IsPostgres(o.DB)})
 	if err != nil {
 		return task.ImportResult{}, err
 	}
@@ -55,7 +55,7 @@ func Import(ctx context.Context, o ImportOptions) (_ task.ImportResult, err erro
 
 // Export writes all tasks of a database, oldest first, and returns how many.
 func Export(ctx context.Context, db string, out io.Writer) (int, error) {
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: db, ReadOnly: true})
+	store, err := openStore(ctx, db, opening{readOnly: true})
 	if err != nil {
 		return 0, err
 	}

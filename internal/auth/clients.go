@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"sync"
 	"time"
@@ -72,11 +73,24 @@ func (s *Service) CreateClient(ctx context.Context, c principal.Client, reason s
 func CreateClient(
 	ctx context.Context, s Store, k *Keyring, c principal.Client, now time.Time, reason string, from audit.Origin,
 ) (principal.Client, string, error) {
-	now = task.Millis(now)
 	id, err := task.NewID(now, rand.Reader)
 	if err != nil {
 		return c, "", fmt.Errorf("create client: %w", err)
 	}
+	return createClient(ctx, s, k, id, c, now, reason, from)
+}
+
+// FirstClient is CreateClient for the first of all: of several processes that make it
+// at once one does, and the others get a Conflict.
+func (s *Service) FirstClient(ctx context.Context, c principal.Client, reason string, from audit.Origin) (principal.Client, string, error) {
+	id := task.ID(hex.EncodeToString(s.keyring.Derive(purposeFirst)[:16]))
+	return createClient(ctx, s.store, s.keyring, id, c, s.now(), reason, from)
+}
+
+func createClient(
+	ctx context.Context, s Store, k *Keyring, id task.ID, c principal.Client, now time.Time, reason string, from audit.Origin,
+) (principal.Client, string, error) {
+	now = task.Millis(now)
 	secret := newSecret()
 	c.ID, c.Digest, c.Created, c.Modified = id, k.digest(secret), now, now
 	c.Revoked, c.LastUsed, c.Expires = time.Time{}, time.Time{}, millisOrZero(c.Expires)

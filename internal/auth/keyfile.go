@@ -25,6 +25,7 @@ const keyLabel = "stint-key-1:"
 const (
 	purposeSecrets = "client secrets"
 	purposeSigning = "signing keys"
+	purposeFirst   = "the id of the first client"
 	// PurposeReports is that of the key of report tokens, PurposeAudit of the chain
 	// of audit entries, PurposeAuditHead of the signature of its head.
 	PurposeReports   = "report tokens"

@@ -14,7 +14,7 @@ import (
 type auditFlags struct{ db, keyFile string }
 
 func (f *auditFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.db, "db", "stint.db", "path of the database file")
+	cmd.Flags().StringVar(&f.db, "db", "stint.db", databaseHelp)
 	cmd.Flags().StringVar(&f.keyFile, "key-file", "", "path of the database's key file; PATH.key where it is not given")
 }
 

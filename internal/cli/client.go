@@ -20,8 +20,8 @@ import (
 type offline struct{ db, keyFile string }
 
 func (o *offline) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.db, "db", config.Default().DB, "path of the database file (STINT_DB); a server may have it open")
-	flags.StringVar(&o.keyFile, "key-file", "", "path of the database's key file (STINT_KEY_FILE); PATH.key where it is not given")
+	flags.StringVar(&o.db, "db", config.Default().DB, databaseHelp+"; a server may have it open")
+	flags.StringVar(&o.keyFile, "key-file", "", "path of the database's key file (STINT_KEY_FILE); of a file's, PATH.key where it is not given")
 }
 
 // open opens the database. Its caller closes it.

@@ -45,6 +45,6 @@ func newExportCommand(s *session) *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&db, "db", "stint.db", "path of the database file")
+	cmd.Flags().StringVar(&db, "db", "stint.db", databaseHelp)
 	return cmd
 }

@@ -46,7 +46,7 @@ func newImportCommand(s *session) *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&db, "db", "stint.db", "path of the database file; made where it does not exist")
+	cmd.Flags().StringVar(&db, "db", "stint.db", databaseHelp+"; a file is made where it does not exist")
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "path of the database's key file; PATH.key where it is not given")
 	cmd.Flags().BoolVar(&replace, "replace", false, "take the file's word where a stored task says something else")
 	return cmd

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,10 +19,12 @@ func newServeCommand(s *session) *cobra.Command {
 	cfg := config.Default()
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the API on a database file",
-		Long: "Serve the API on a database file. Every flag can be set in the environment too: STINT_DB for --db, and so on;\n" +
-			"a flag is stronger.",
-		Example: "  stint serve --db stint.db\n  stint serve --db stint.db --insecure-no-auth",
+		Short: "Serve the API and run tasks on a database",
+		Long: "Serve the API and run tasks on a database: a file, which one process has at a time, or a PostgreSQL database, which\n" +
+			"any number of processes share. Every flag can be set in the environment too: STINT_DB for --db, and so on; a flag is\n" +
+			"stronger. A URL with a password belongs in STINT_DB, or in a file that STINT_DB_FILE names.",
+		Example: "  stint serve --db stint.db\n  stint serve --db stint.db --insecure-no-auth\n" +
+			"  stint serve --db postgres://stint@db.example.com/stint --key-file stint.key --public-url https://stint.example.com",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flagsFromEnv(s, cmd.Flags()); err != nil {
@@ -40,14 +43,15 @@ func newServeCommand(s *session) *cobra.Command {
 				return errors.Join(err, a.Stop())
 			}
 			if first != nil {
-				printFirstToken(s.Out, a.URL(), first)
+				printFirstToken(s.Out, cmp.Or(cfg.PublicURL, a.URL()), first)
 			}
 			return a.Run(cmd.Context())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.DB, "db", cfg.DB, "path of the database file; made where it does not exist")
-	f.StringVar(&cfg.KeyFile, "key-file", "", "path of the file of its key; made where it does not exist; the database's path with .key behind it where it is not given")
+	f.StringVar(&cfg.DB, "db", cfg.DB, databaseHelp+"; a file is made where it does not exist")
+	f.StringVar(&cfg.KeyFile, "key-file", "", "path of the file of its key, the same for all processes; made for a new database; the database file's path with .key behind it where it is not given")
+	f.Var(&roleFlag{&cfg.Role}, "role", "what this process does: all, api (serves the API) or worker (runs tasks); on PostgreSQL only")
 	f.StringVar(&cfg.Listen, "listen", cfg.Listen, "address of the API")
 	f.StringVar(&cfg.OpsListen, "ops-listen", cfg.OpsListen, "address of /healthz, /readyz and /debug/pprof")
 	f.Var(&cfg.Visibility, "visibility", "how long a task is shown after it was created; 0: for ever")
@@ -55,6 +59,7 @@ func newServeCommand(s *session) *cobra.Command {
 	f.Var(&cfg.AuditRetention, "audit-retention", "how long an entry of the audit is kept, at least --retention; 0: for ever")
 	f.IntVar(&cfg.Workers, "workers", cfg.Workers, "how many tasks Stint itself runs at once; others wait")
 	f.Var(&cfg.MaxUpload, "max-upload", "the largest file that may be uploaded")
+	f.Var(&cfg.ShutdownDelay, "shutdown-delay", "how long a process that is told to stop still serves, while /readyz says no")
 	f.Var(&cfg.ShutdownTimeout, "shutdown-timeout", "how long a shutdown waits for requests and tasks under way")
 	f.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
 	f.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug (every request), info, warn or error")
@@ -76,6 +81,11 @@ func newServeCommand(s *session) *cobra.Command {
 // flagsFromEnv sets the flags that were not given from STINT_… variables.
 func flagsFromEnv(s *session, flags *pflag.FlagSet) error {
 	var errs []error
+	if f := flags.Lookup("db"); f != nil {
+		if err := s.setDatabase(f); err != nil {
+			return err
+		}
+	}
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "STINT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, set := s.env[name]
@@ -88,6 +98,40 @@ func flagsFromEnv(s *session, flags *pflag.FlagSet) error {
 	})
 	return errors.Join(errs...)
 }
+
+// databaseHelp is what --db takes.
+const databaseHelp = "path of the database file, or a postgres:// URL (STINT_DB, STINT_DB_FILE)"
+
+// setDatabase takes the database's URL from a file where nothing else names it, and
+// refuses a password that everybody on the machine can see.
+func (s *session) setDatabase(db *pflag.Flag) error {
+	if db.Changed {
+		if config.HoldsPassword(db.Value.String()) {
+			return usagef("--db holds a password, which everybody on this machine can see in the list of processes: " +
+				"set STINT_DB or PGPASSWORD, or name a file that holds the URL with STINT_DB_FILE")
+		}
+		return nil
+	}
+	path := s.env["STINT_DB_FILE"]
+	if path == "" || s.env["STINT_DB"] != "" {
+		return nil
+	}
+	text, err := s.readSecretFile(path)
+	if err != nil {
+		return fmt.Errorf("STINT_DB_FILE: %w", err)
+	}
+	return db.Value.Set(strings.TrimSpace(string(text)))
+}
+
+// roleFlag reads a role; Validate says which there are.
+type roleFlag struct{ role *config.Role }
+
+func (r *roleFlag) Set(text string) error {
+	*r.role = config.Role(text)
+	return nil
+}
+func (r *roleFlag) String() string { return string(*r.role) }
+func (r *roleFlag) Type() string   { return "role" }
 
 func newLogger(w io.Writer, format, level string) *slog.Logger {
 	var l slog.Level

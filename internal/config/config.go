@@ -17,11 +17,13 @@ import (
 
 // Config are the settings of a server.
 type Config struct {
-	// DB is the path of the database file.
+	// DB is the path of the database file, or the URL of a PostgreSQL database.
 	DB string
 	// KeyFile is the path of the file of its key; empty is the database's with
-	// ".key" behind it.
+	// ".key" behind it, where that is a file.
 	KeyFile string
+	// Role says what this process does; where the database is a file, it does all.
+	Role Role
 	// Listen and OpsListen are the addresses of the API and of the operations
 	// endpoints.
 	Listen, OpsListen string
@@ -37,6 +39,9 @@ type Config struct {
 	// Poll is how often the queue is looked at for work; 0 is soon enough for
 	// everybody but tests, of which many wait at once with a server each.
 	Poll Duration
+	// ShutdownDelay is how long a process that was told to stop still serves, without
+	// being ready, so that whoever sends it requests can turn away.
+	ShutdownDelay Duration
 	// ShutdownTimeout is how long a shutdown waits for requests and tasks under
 	// way.
 	ShutdownTimeout Duration
@@ -70,7 +75,7 @@ const (
 // Default returns the settings of a server that is told nothing.
 func Default() Config {
 	return Config{
-		DB: "stint.db", Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081",
+		DB: "stint.db", Role: RoleAll, Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081",
 		Visibility: Duration(90 * day), Retention: Duration(90 * day), ShutdownTimeout: Duration(30 * time.Second),
 		Workers: 4, MaxUpload: 1 << 30, TokenLifetime: Duration(15 * time.Minute), LogFormat: "text", LogLevel: "info",
 	}
@@ -84,8 +89,10 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(c.DB != "", "--db is empty: the path of the database file")
-	check(!strings.Contains(c.DB, "://"), "--db %q is a URL: this version keeps its database in a file; give its path", c.DB)
+	errs = append(errs, CheckDatabase(c.DB, c.KeyFile))
+	check(c.Role.known(), "--role %q is not allowed: all, api or worker", c.Role)
+	check(c.Role == RoleAll || !c.Role.known() || IsPostgres(c.DB),
+		"--role %s needs a database on PostgreSQL: the process that has a file does all", c.Role)
 	check(c.Visibility >= 0, "--visibility %s is negative", c.Visibility)
 	check(c.Retention >= 0, "--retention %s is negative", c.Retention)
 	check(c.Retention == 0 || c.Visibility != 0 && c.Retention >= c.Visibility,
@@ -95,6 +102,7 @@ func (c *Config) Validate() error {
 		"--audit-retention %s is shorter than --retention %s: what was done to a task is kept at least as long as the task", c.AuditRetention, c.Retention)
 	check(c.Workers >= 1 && c.Workers <= maxWorkers, "--workers %d is not allowed: 1 to %d", c.Workers, maxWorkers)
 	check(c.MaxUpload > 0, "--max-upload %s is not positive", c.MaxUpload)
+	check(c.ShutdownDelay >= 0, "--shutdown-delay %s is negative", c.ShutdownDelay)
 	check(c.ShutdownTimeout > 0, "--shutdown-timeout %s is not positive", c.ShutdownTimeout)
 	check(c.LogFormat == "text" || c.LogFormat == "json", "--log-format %q is not allowed: text or json", c.LogFormat)
 	check(c.LogLevel == "debug" || c.LogLevel == "info" || c.LogLevel == "warn" || c.LogLevel == "error",

@@ -58,7 +58,11 @@ func TestValidateNamesEverythingThatIsWrong(t *testing.T) {
 		"audit kept shorter than tasks that stay": {func(c *config.Config) { c.Visibility, c.Retention, c.AuditRetention = 0, 0, 1e18 }, []string{"--audit-retention", "--retention 0s"}},
 		"audit kept less than no time":            {func(c *config.Config) { c.AuditRetention = -1 }, []string{"--audit-retention -1ns is negative"}},
 		"visible for ever alone":                  {func(c *config.Config) { c.Visibility = 0 }, []string{"--retention"}},
-		"a URL":                                   {func(c *config.Config) { c.DB = "postgres://x" }, []string{"--db", "postgres://x"}},
+		"another URL":                             {func(c *config.Config) { c.DB = "mysql://x" }, []string{"--db", "postgres://"}},
+		"no URL":                                  {func(c *config.Config) { c.DB = "postgres://a b:%" }, []string{"--db", "postgres://"}},
+		"PostgreSQL without a key file":           {func(c *config.Config) { c.DB = "postgres://x/y" }, []string{"--key-file", "every node"}},
+		"unknown role":                            {func(c *config.Config) { c.Role = "reader" }, []string{"--role", "reader", "worker"}},
+		"role of one process alone":               {func(c *config.Config) { c.Role = config.RoleAPI }, []string{"--role api", "PostgreSQL"}},
 		"two things": {
 			func(c *config.Config) { c.LogFormat, c.LogLevel = "xml", "loud" },
 			[]string{"--log-format", "xml", "--log-level", "loud"},

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"stint/internal/task"
@@ -46,6 +48,15 @@ func (h *hub) notify(id task.ID) {
 		case ch <- struct{}{}:
 		default: // it has not taken the last token yet
 		}
+	}
+}
+
+func (h *hub) notifyAll() {
+	h.mu.Lock()
+	ids := slices.Collect(maps.Keys(h.watchers))
+	h.mu.Unlock()
+	for _, id := range ids {
+		h.notify(id)
 	}
 }
 

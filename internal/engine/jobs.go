@@ -3,8 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +43,16 @@ type JobOptions[TTx any] struct {
 	Workers int
 	// Poll is how often the queue is looked at for work; 0 is 50 ms.
 	Poll time.Duration
+	// ID is that of this process, never used before.
+	ID string
+	// Members are the processes that share the queue.
+	Members Members
+	// Shared says that other processes may queue and end what this one runs: the
+	// queue tells of it, beside being looked at.
+	Shared bool
+	// Idle says that this process runs nothing: it queues, ends, and takes care of
+	// what processes that are gone have left.
+	Idle bool
 	Log  *slog.Logger
 	Now  func() time.Time
 }
@@ -70,8 +78,11 @@ type Jobs[TTx any] struct {
 	log      *slog.Logger
 	now      func() time.Time
 	id       string // of this process, in the queue
+	members  Members
+	idle     bool
 	stopping atomic.Bool
 	recovery *loop
+	active   active
 }
 
 // attemptArgs are the arguments of a job.
@@ -91,6 +102,7 @@ type worker[TTx any] struct {
 // Work runs one attempt. Whatever becomes of it is written to the task, so that
 // the queue never has to try again.
 func (w *worker[TTx]) Work(ctx context.Context, job *river.Job[attemptArgs]) error {
+	defer w.jobs.active.add(job.ID)()
 	w.jobs.attempt(ctx, job.Args)
 	return nil
 }
@@ -106,26 +118,26 @@ func NewJobs[TTx any](ctx context.Context, o JobOptions[TTx]) (*Jobs[TTx], error
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return nil, fmt.Errorf("bring the queue's tables up to date: %w", err)
 	}
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	j := &Jobs[TTx]{
 		driver: o.Driver, tasks: o.Tasks, store: o.Store, executor: o.Executor, log: o.Log, now: o.Now,
-		id: hex.EncodeToString(random[:]),
+		id: o.ID, members: o.Members, idle: o.Idle,
 	}
-	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &worker[TTx]{jobs: j}); err != nil {
-		return nil, fmt.Errorf("set up the queue: %w", err)
-	}
-	j.client, err = river.NewClient(o.Driver, &river.Config{
-		ID: j.id, Logger: quiet, Workers: workers,
-		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}},
-		FetchCooldown: fetchCooldown, FetchPollInterval: cmp.Or(o.Poll, pollInterval), PollOnly: true,
+	config := &river.Config{
+		ID: j.id, Logger: quiet,
+		FetchCooldown: fetchCooldown, FetchPollInterval: cmp.Or(o.Poll, pollInterval), PollOnly: !o.Shared,
 		// Neither the queue's clock nor its retries end or repeat an attempt: a long
 		// aggregation may run for hours, and the next attempt has another number.
 		JobTimeout: -1, MaxAttempts: 1,
 		CompletedJobRetentionPeriod: jobRetention, CancelledJobRetentionPeriod: jobRetention, DiscardedJobRetentionPeriod: jobRetention,
-	})
-	if err != nil {
+	}
+	if !o.Idle {
+		config.Workers = river.NewWorkers()
+		if err := river.AddWorkerSafely(config.Workers, &worker[TTx]{jobs: j}); err != nil {
+			return nil, fmt.Errorf("set up the queue: %w", err)
+		}
+		config.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}}
+	}
+	if j.client, err = river.NewClient(o.Driver, config); err != nil {
 		return nil, fmt.Errorf("set up the queue: %w", err)
 	}
 	j.recovery = &loop{interval: recoveryInterval, run: j.recoverOnce}
@@ -136,8 +148,10 @@ func NewJobs[TTx any](ctx context.Context, o JobOptions[TTx]) (*Jobs[TTx], error
 // Stop.
 func (j *Jobs[TTx]) Start(ctx context.Context) error {
 	j.recoverOnce(ctx)
-	if err := j.client.Start(ctx); err != nil {
-		return fmt.Errorf("start the queue: %w", err)
+	if !j.idle {
+		if err := j.client.Start(ctx); err != nil {
+			return fmt.Errorf("start the queue: %w", err)
+		}
 	}
 	j.recovery.Start(ctx)
 	return nil
@@ -148,6 +162,9 @@ func (j *Jobs[TTx]) Start(ctx context.Context) error {
 func (j *Jobs[TTx]) Stop(ctx context.Context) error {
 	j.stopping.Store(true)
 	j.recovery.Stop()
+	if j.idle {
+		return nil
+	}
 	if err := j.client.StopAndCancel(ctx); err != nil {
 		return fmt.Errorf("stop the queue: %w", err)
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func newQueue(tb testing.TB, b *bench, e executing) *queue {
 	q := &queue{bench: b, log: newLog()}
 	var err error
 	q.jobs, err = NewJobs(tb.Context(), JobOptions[*sql.Tx]{
-		Driver: riversqlite.New(b.store.DB()), Tasks: b.Tasks, Store: b.store, Executor: e, Workers: 2,
+		Driver: riversqlite.New(b.store.DB()), Tasks: b.Tasks, Store: b.store, Executor: e, Workers: 2, ID: rand.Text(), Members: Alone{},
 		Log: slog.New(slog.NewTextHandler(q.log, nil)),
 		Now: time.Now, // as the queue, which deletes rows that ended long ago
 	})

@@ -10,12 +10,17 @@ import (
 type loop struct {
 	interval time.Duration
 	run      func(ctx context.Context)
+	when     func() bool // nil: always
 
 	start  sync.Once
 	mu     sync.Mutex
 	cancel context.CancelFunc
 	done   chan struct{}
 }
+
+// OnlyWhen has the loop pass over a run where when says no. It is called before
+// Start.
+func (l *loop) OnlyWhen(when func() bool) { l.when = when }
 
 // Start begins the loop: the first run comes one interval later. A second call
 // does nothing.
@@ -38,7 +43,9 @@ func (l *loop) loop(ctx context.Context, done chan<- struct{}) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			l.run(ctx)
+			if l.when == nil || l.when() {
+				l.run(ctx)
+			}
 		}
 	}
 }

@@ -37,19 +37,23 @@ func (j *Jobs[TTx]) recoverTasks(ctx context.Context) error {
 			return err
 		}
 		ids := make([]int64, len(open))
+		missing := make(map[int64]bool, len(open))
 		for i, a := range open {
-			ids[i] = a.Job
+			ids[i], missing[a.Job] = a.Job, true
 		}
 		rows, err := j.driver.GetExecutor().JobGetByIDMany(ctx, &riverdriver.JobGetByIDManyParams{ID: ids})
 		if err != nil {
 			return err
 		}
-		alive := map[int64]bool{}
+		lost, err := j.lost(ctx, rows)
+		if err != nil {
+			return err
+		}
 		for _, row := range rows {
-			alive[row.ID] = j.alive(row)
+			delete(missing, row.ID)
 		}
 		for _, a := range open {
-			if !alive[a.Job] {
+			if lost[a.Job] || missing[a.Job] && j.members.Leads() {
 				j.interrupt(ctx, attemptArgs{a.ID, a.Attempt})
 			}
 		}
@@ -57,21 +61,46 @@ func (j *Jobs[TTx]) recoverTasks(ctx context.Context) error {
 	}
 }
 
-// alive tells whether a job waits, or runs in a process that lives.
-func (j *Jobs[TTx]) alive(row *rivertype.JobRow) bool {
-	switch row.State {
-	case rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateScheduled, rivertype.JobStateRetryable:
-		return true
-	case rivertype.JobStateRunning:
-		return j.mine(row)
-	case rivertype.JobStateCancelled, rivertype.JobStateCompleted, rivertype.JobStateDiscarded:
+// lost returns the jobs that neither wait nor run: those of this process that it
+// does not know of, and, where it leads, those that have ended or whose process is
+// gone. What others run is theirs to know.
+func (j *Jobs[TTx]) lost(ctx context.Context, rows []*rivertype.JobRow) (map[int64]bool, error) {
+	lost, leads := map[int64]bool{}, j.members.Leads()
+	var elsewhere []string
+	for _, row := range rows {
+		switch row.State {
+		case rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateScheduled, rivertype.JobStateRetryable:
+		case rivertype.JobStateRunning:
+			if by := runner(row); by != j.id {
+				elsewhere = append(elsewhere, by)
+			} else if !j.active.has(row.ID, j.now()) {
+				lost[row.ID] = true
+			}
+		case rivertype.JobStateCancelled, rivertype.JobStateCompleted, rivertype.JobStateDiscarded:
+			lost[row.ID] = leads
+		}
 	}
-	return false
+	if !leads || len(elsewhere) == 0 {
+		return lost, nil
+	}
+	gone, err := j.members.Gone(ctx, elsewhere)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if row.State == rivertype.JobStateRunning && gone[runner(row)] {
+			lost[row.ID] = true
+		}
+	}
+	return lost, nil
 }
 
-// mine tells whether this process runs a job. No other process has the file.
-func (j *Jobs[TTx]) mine(row *rivertype.JobRow) bool {
-	return len(row.AttemptedBy) > 0 && row.AttemptedBy[len(row.AttemptedBy)-1] == j.id
+// runner names the process that runs a job.
+func runner(row *rivertype.JobRow) string {
+	if len(row.AttemptedBy) == 0 {
+		return ""
+	}
+	return row.AttemptedBy[len(row.AttemptedBy)-1]
 }
 
 // recoverRows ends the rows that run nowhere and belong to no attempt.
@@ -83,11 +112,12 @@ func (j *Jobs[TTx]) recoverRows(ctx context.Context) error {
 		if err != nil || len(list.Jobs) == 0 {
 			return err
 		}
-		for _, row := range list.Jobs {
-			if j.mine(row) {
-				continue
-			}
-			if _, err := j.endRunning(ctx, j.driver.GetExecutor(), row.ID, rivertype.JobStateCancelled); err != nil {
+		lost, err := j.lost(ctx, list.Jobs)
+		if err != nil {
+			return err
+		}
+		for id := range lost {
+			if _, err := j.endRunning(ctx, j.driver.GetExecutor(), id, rivertype.JobStateCancelled); err != nil {
 				return err
 			}
 		}

@@ -10,9 +10,8 @@ const (
 	sweepInterval = time.Second
 	// sweepBatch is small, so that no other write waits long behind one.
 	sweepBatch = 1000
-	// abandoned is how long an upload that no task took may stand still. One from
-	// before the start of this process, the only one that has the file, is
-	// abandoned at once.
+	// abandoned is how long an upload that no task took may stand still. Where this
+	// process is alone, one from before its start is abandoned at once.
 	abandoned = time.Hour
 )
 
@@ -29,13 +28,17 @@ type Sweep struct {
 	loop
 	store   Sweeper
 	now     func() time.Time
-	started time.Time
+	started time.Time // zero where other processes may be receiving
 	log     *slog.Logger
 }
 
-// NewSweep returns the loop; Start and Stop begin and end it.
-func NewSweep(store Sweeper, now func() time.Time, log *slog.Logger) *Sweep {
-	s := &Sweep{store: store, now: now, started: now(), log: log}
+// NewSweep returns the loop; Start and Stop begin and end it. alone says that no
+// other process has the storage.
+func NewSweep(store Sweeper, alone bool, now func() time.Time, log *slog.Logger) *Sweep {
+	s := &Sweep{store: store, now: now, log: log}
+	if alone {
+		s.started = now()
+	}
 	s.loop = loop{interval: sweepInterval, run: s.runOnce}
 	return s
 }

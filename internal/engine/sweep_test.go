@@ -42,7 +42,7 @@ func (h *heap) Sweep(_ context.Context, before time.Time, limit int) (bool, erro
 func TestSweepGoesOnUntilThereIsNoMore(t *testing.T) {
 	t.Parallel()
 	clock, h := newClock(), &heap{left: 5}
-	s := NewSweep(h, clock.Now, discard())
+	s := NewSweep(h, true, clock.Now, discard())
 	s.runOnce(t.Context())
 	if h.left != 0 || h.calls != 5 {
 		t.Errorf("%d are left after %d calls", h.left, h.calls)
@@ -61,13 +61,13 @@ func TestSweepGoesOnUntilThereIsNoMore(t *testing.T) {
 func TestSweepStops(t *testing.T) {
 	t.Parallel()
 	h := &heap{left: 5}
-	NewSweep(h, newClock().Now, discard()).runOnce(cancelled(t))
+	NewSweep(h, true, newClock().Now, discard()).runOnce(cancelled(t))
 	if h.calls != 0 {
 		t.Errorf("%d calls though it was stopped before", h.calls)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	h.during = cancel
-	NewSweep(h, newClock().Now, discard()).runOnce(ctx)
+	NewSweep(h, true, newClock().Now, discard()).runOnce(ctx)
 	if h.calls != 1 {
 		t.Errorf("%d calls though it was stopped in the first", h.calls)
 	}
@@ -79,7 +79,7 @@ func TestSweepFails(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	h := &heap{left: 5, err: errors.New("the disk is on fire")}
-	s := NewSweep(h, newClock().Now, slog.New(slog.NewTextHandler(&log, nil)))
+	s := NewSweep(h, true, newClock().Now, slog.New(slog.NewTextHandler(&log, nil)))
 	s.runOnce(t.Context())
 	if h.calls != 1 || strings.Count(log.String(), "on fire") != 1 {
 		t.Errorf("%d calls, log %q", h.calls, log.String())
@@ -108,7 +108,7 @@ func TestSweepOverTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewSweep(store, time.Now, discard())
+		s := NewSweep(store, true, time.Now, discard())
 		s.Start(t.Context())
 		defer func() { // whatever failed: nothing may be left in the bubble
 			s.Stop()

@@ -34,6 +34,18 @@ type Options struct {
 	Visibility time.Duration
 	// ReportKey makes the report tokens.
 	ReportKey []byte
+	// Bus reaches the other processes; nil where there are none.
+	Bus Bus
+}
+
+// Bus tells other processes on the same storage which tasks have ended. What it says
+// may be lost: it makes them look sooner than they would.
+type Bus interface {
+	// Announce says that a task has ended. It returns at once.
+	Announce(id task.ID)
+	// Listen calls heard for what others announce, and missed after a time in which it
+	// could not hear, until ctx ends.
+	Listen(ctx context.Context, heard func(id task.ID), missed func())
 }
 
 // Tasks carries out the operations on tasks. All methods are safe for
@@ -44,6 +56,7 @@ type Tasks struct {
 	visibility time.Duration
 	reportKey  []byte
 	hub        *hub
+	bus        Bus
 	// failedAt is when a write last failed for want of storage, in Unix
 	// milliseconds.
 	failedAt atomic.Int64
@@ -52,10 +65,15 @@ type Tasks struct {
 	ends   map[task.ID]context.CancelFunc // what stops the work of a task here
 }
 
+// lookAgain is how often a task that is waited for is looked at where another
+// process may end it, and what that says may be lost.
+const lookAgain = 5 * time.Second
+
 // NewTasks returns Tasks over a store.
 func NewTasks(o Options) *Tasks {
 	return &Tasks{
-		store: o.Store, now: o.Now, visibility: o.Visibility, reportKey: o.ReportKey, hub: newHub(), ends: map[task.ID]context.CancelFunc{},
+		store: o.Store, now: o.Now, visibility: o.Visibility, reportKey: o.ReportKey, hub: newHub(), bus: o.Bus,
+		ends: map[task.ID]context.CancelFunc{},
 	}
 }
 
@@ -160,6 +178,12 @@ func (s *Tasks) Clear(
 func (s *Tasks) Wait(ctx context.Context, id task.ID) (task.Row, error) {
 	changed, stop := s.hub.watch(id)
 	defer stop()
+	var again <-chan time.Time // never
+	if s.bus != nil {
+		ticker := time.NewTicker(lookAgain)
+		defer ticker.Stop()
+		again = ticker.C
+	}
 	for {
 		// The read must not end with the wait: its answer is what is waited for.
 		row, err := s.store.Get(context.WithoutCancel(ctx), id, s.VisibleSince())
@@ -171,6 +195,7 @@ func (s *Tasks) Wait(ctx context.Context, id task.ID) (task.Row, error) {
 		}
 		select {
 		case <-changed:
+		case <-again:
 		case <-ctx.Done():
 			return row, nil
 		case <-s.hub.closed:
@@ -239,7 +264,17 @@ func (s *Tasks) ended(id task.ID) {
 // stops its work here where it has ended.
 func (s *Tasks) Changed(t *task.Task) {
 	s.hub.notify(t.ID)
-	if t.Status != task.InProgress {
-		s.ended(t.ID)
+	if t.Status == task.InProgress {
+		return
 	}
+	s.ended(t.ID)
+	if s.bus != nil {
+		s.bus.Announce(t.ID)
+	}
+}
+
+// heard is Changed for a task that another process has ended.
+func (s *Tasks) heard(id task.ID) {
+	s.hub.notify(id)
+	s.ended(id)
 }

@@ -27,19 +27,23 @@ type clientSettings struct {
 	Sources []string          `json:"sources,omitempty"`
 }
 
-// CreateClient stores a new client and its audit entry.
+// CreateClient stores a new client and its audit entry. The error is of kind Conflict
+// where the id is taken.
 func (s *Store) CreateClient(ctx context.Context, c principal.Client, entry audit.Entry) error {
 	settings, err := json.Marshal(clientSettings{c.Levels, c.Scopes, c.Sources})
 	if err != nil {
 		return fmt.Errorf("create client: %w", err)
 	}
 	return s.do(ctx, "create client", func(t *txn) error {
-		err := t.exec(`INSERT INTO clients (id, sort, name, username, settings, digest, created, modified, expires)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		n, err := t.execRows(`INSERT INTO clients (id, sort, name, username, settings, digest, created, modified, expires)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 			blob(c.ID), string(c.Sort), c.Name, text(c.User), settings, c.Digest,
 			c.Created.UnixMilli(), c.Modified.UnixMilli(), millis(c.Expires))
 		if err != nil {
 			return err
+		}
+		if n == 0 {
+			return task.Errorf(task.Conflict, "id", "%s is taken by another client", c.ID)
 		}
 		return t.addAudit(entry)
 	})

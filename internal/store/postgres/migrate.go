@@ -32,21 +32,30 @@ const versionTable = `CREATE TABLE stint_schema (
 
 // migrate checks the server and the schema, and applies the migrations that the
 // schema lacks, all in one transaction. Of several that come at once, one does and
-// the others wait for it.
-func (s *Store) migrate(ctx context.Context, o Options) error {
+// the others wait for it. It returns the schema's name.
+func (s *Store) migrate(ctx context.Context, o Options) (schema string, err error) {
 	conn, err := s.acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("the database: %w", err)
+		return "", fmt.Errorf("the database: %w", err)
 	}
 	defer conn.Release()
-	schema, err := checkServer(ctx, conn.Conn())
+	schema, err = checkServer(ctx, conn.Conn())
 	if err != nil {
-		return err
+		return "", err
 	}
 	version, err := schemaVersion(ctx, conn.Conn(), schema)
-	if err != nil || version == latest() {
-		return err
+	switch {
+	case err != nil || version == latest():
+		return schema, err
+	case version == 0 && o.ReadOnly:
+		return "", fmt.Errorf("the schema %s %w", schema, ErrEmpty)
+	case version > 0 && (o.Shared || o.ReadOnly):
+		return "", fmt.Errorf("the schema %s %w", schema, ErrOlder)
 	}
+	return schema, s.migrateFrom(ctx, conn.Conn(), schema, o)
+}
+
+func (s *Store) migrateFrom(ctx context.Context, conn *pgx.Conn, schema string, o Options) error {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -55,7 +64,8 @@ func (s *Store) migrate(ctx context.Context, o Options) error {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, hashtext($2))", lockClass, schema); err != nil {
 		return fmt.Errorf("wait for the turn to migrate: %w", err)
 	}
-	if version, err = schemaVersion(ctx, tx.Conn(), schema); err != nil {
+	version, err := schemaVersion(ctx, tx.Conn(), schema)
+	if err != nil {
 		return err
 	}
 	if err := applyAll(ctx, tx, version, o); err != nil {

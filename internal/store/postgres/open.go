@@ -22,6 +22,8 @@ var (
 	ErrEncoding = errors.New("does not keep its text as UTF-8")
 	ErrNotOurs  = errors.New("has tables in the way that are not Stint's")
 	ErrNewer    = errors.New("was written by a newer version of Stint")
+	ErrOlder    = errors.New("is of an older version of Stint: serve it once with this one")
+	ErrEmpty    = errors.New("holds no tables of Stint's")
 	ErrOtherKey = errors.New("was begun with another key file, and its audit can only be continued with that one: bring it back, or name it with --key-file")
 )
 
@@ -34,6 +36,12 @@ type Options struct {
 	// the same for one database. Without one, whoever can write to the database can
 	// make links too, and the chain proves little.
 	AuditKey []byte
+	// ReadOnly opens a database that must be there, without the key: nothing may be
+	// written that the audit tells of.
+	ReadOnly bool
+	// Shared leaves the schema as it is, for short writes beside the nodes that have
+	// it open: it must be current, or not there.
+	Shared bool
 	// MaxConns bounds the connections of this process; zero is a number that suits
 	// the machine.
 	MaxConns int
@@ -52,14 +60,15 @@ type Store struct {
 	counts counts
 	onTask TaskHook
 	chain  atomic.Pointer[audit.Chain]
+	bus    bus
 	parts
 
 	closeOnce sync.Once
 }
 
 // Open connects, checks that the schema is Stint's, and brings it up to date. Its
-// errors wrap ErrTooOld, ErrEncoding, ErrNotOurs, ErrNewer or ErrOtherKey; a schema
-// refused so is left untouched.
+// errors wrap ErrTooOld, ErrEncoding, ErrNotOurs, ErrNewer, ErrOlder, ErrEmpty or
+// ErrOtherKey; a schema refused so is left untouched.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	config, err := poolConfig(o)
 	if err != nil {
@@ -81,10 +90,17 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := s.openParts(); err != nil {
 		return nil, err
 	}
-	if err := s.migrate(ctx, o); err != nil {
+	schema, err := s.migrate(ctx, o)
+	if err != nil {
 		return nil, err
 	}
-	return s, s.openChain(ctx, o)
+	if !o.ReadOnly {
+		if err := s.openChain(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	s.openBus(schema)
+	return s, nil
 }
 
 func poolConfig(o Options) (*pgxpool.Config, error) {
@@ -127,6 +143,7 @@ const (
 func (s *Store) Close() error {
 	<-s.use.close()
 	s.closeOnce.Do(func() {
+		s.bus.close()
 		s.pool.Close()
 		s.closeParts()
 	})

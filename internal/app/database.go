@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"time"
+
+	"stint/internal/aggregation"
+	"stint/internal/audit"
+	"stint/internal/auth"
+	"stint/internal/config"
+	"stint/internal/engine"
+	"stint/internal/httpapi"
+	"stint/internal/store/postgres"
+	"stint/internal/store/sqlite"
+	"stint/internal/task"
+)
+
+// store is all that the program asks of storage, whichever it is.
+type store interface {
+	engine.Store
+	engine.JobStore
+	engine.Sweeper
+	engine.AuditPurger
+	auth.Store
+	aggregation.Store
+	httpapi.Store
+	httpapi.Sources
+	httpapi.Audits
+	httpapi.Accounts
+	AnyClient(ctx context.Context) (bool, error)
+	Setting(ctx context.Context, name string, initial []byte) ([]byte, error)
+	Import(ctx context.Context, tasks iter.Seq2[task.Task, error], replace bool, now time.Time,
+		entry func(task.ImportResult) audit.Entry) (task.ImportResult, error)
+	Export(ctx context.Context, fn func(task.Row) error) error
+	WalkAudit(ctx context.Context, begin func(audit.State) error, entry func(*audit.Recorded) error) error
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// opening says what a store is opened for.
+type opening struct {
+	auditKey []byte
+	readOnly bool // without the key; others may have it open
+	shared   bool // for short writes; others may have it open
+}
+
+// openStore opens the database that --db names.
+func openStore(ctx context.Context, db string, o opening) (store, error) {
+	if config.IsPostgres(db) {
+		return postgres.Open(ctx, postgres.Options{URL: db, AuditKey: o.auditKey, ReadOnly: o.readOnly, Shared: o.shared})
+	}
+	return sqlite.Open(ctx, sqlite.Options{Path: db, AuditKey: o.auditKey, ReadOnly: o.readOnly, Shared: o.shared})
+}
+
+// begun reports whether a database has a key already.
+func begun(ctx context.Context, db string) (bool, error) {
+	if config.IsPostgres(db) {
+		return postgres.Begun(ctx, db)
+	}
+	return sqlite.Begun(ctx, db)
+}
+
+// mustExist refuses a database that is not there. One on a server says so itself.
+func mustExist(db string) error {
+	if config.IsPostgres(db) {
+		return nil
+	}
+	if _, err := os.Stat(db); err != nil {
+		return fmt.Errorf("the database: %w", err)
+	}
+	return nil
+}
