@@ -25,7 +25,7 @@ func newServeCommand(s *session) *cobra.Command {
 			"stronger. A URL with a password belongs in STINT_DB, or in a file that STINT_DB_FILE names.",
 		Example: "  stint serve --db stint.db\n  stint serve --db stint.db --insecure-no-auth\n" +
 			"  stint serve --db postgres://stint@db.example.com/stint --key-file stint.key --public-url https://stint.example.com",
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flagsFromEnv(s, cmd.Flags()); err != nil {
 				return err

@@ -19,8 +19,11 @@ const (
 	restoreRows  = 10_000
 	restoreBytes = 8 << 20
 
-	// Nobody writes meanwhile: the chain of the audit becomes another.
-	restoreLockSQL = "LOCK TABLE @tables IN EXCLUSIVE MODE"
+	// Nobody writes meanwhile, and who opens the database waits for the settings: the
+	// chain of the audit becomes another.
+	restoreLockSQL = "LOCK TABLE @tables IN EXCLUSIVE MODE; LOCK TABLE settings IN ACCESS EXCLUSIVE MODE"
+	// A node beats every two seconds.
+	restoreNodesSQL = "SELECT EXISTS (SELECT 1 FROM nodes WHERE seen > clock_timestamp() - interval '15 seconds')"
 	// The server may wait for whoever reads the dump.
 	restoreBeginSQL = "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"
 
@@ -36,10 +39,10 @@ const (
 // Restore makes rows, those of a dump, the content of this store, in one
 // transaction: all of them or, on any error, none. The store must be empty, and
 // nobody else may be using it: otherwise the error is of kind Conflict, as it is
-// where the rows come from a store with another key. A server that has the store
-// open does not show here: it would go on with a chain that is gone. entry makes
-// the one audit entry from how many rows there are; it is the next in the chain
-// that came with them.
+// where the rows come from a store with another key. Of those who use it, servers
+// show; a command that opens it at this moment would write to a chain that is
+// gone. entry makes the one audit entry from how many rows there are; it is the
+// next in the chain that came with them.
 func (s *Store) Restore(
 	ctx context.Context, rows iter.Seq2[dump.Row, error], entry func(dump.Counts) audit.Entry,
 ) (dump.Counts, error) {
@@ -109,6 +112,13 @@ type restorer struct {
 // empty locks the tables, refuses a store that holds anything, and takes away what
 // a new one holds: its settings and the ends of its audit.
 func (m *restorer) empty() error {
+	var served bool
+	if err := m.queryRow(restoreNodesSQL).Scan(&served); err != nil {
+		return err
+	}
+	if served {
+		return task.Errorf(task.Conflict, "", "a server has the database open; stop all that do (one that was killed counts for 15 seconds)")
+	}
 	names := tableNames()
 	lock := strings.ReplaceAll(restoreLockSQL, "@tables", strings.Join(names, ", "))
 	for _, statement := range []string{restoreBeginSQL, lock, "DELETE FROM settings", "DELETE FROM audit_heads"} {

@@ -193,7 +193,7 @@ func fillRuns(t *testing.T, s Store, all *Everything) {
 func fillAudit(t *testing.T, s Store) {
 	t.Helper()
 	e := entryOf(0, long("object"))
-	e.Origin.Agent, e.Words, e.Reason, e.Before, e.After = anything, anything, anything, json.RawMessage(`{"a":1}`), nil
+	e.Origin.Agent, e.Words, e.Reason, e.Before, e.After = anything, anything, anything, json.RawMessage{}, nil
 	old := e
 	old.At = start().Add(-1000 * time.Hour)
 	all := []audit.Entry{e}
@@ -456,7 +456,9 @@ func testRestoreRefuses(t trial) {
 		}, func(err error) bool { return errors.Is(err, mistake) }},
 		"another key": {
 			RowsOf(change(dump.Settings, func(v []any) { v[1] = slices.Repeat([]byte{1}, 32) })),
-			func(err error) bool { return task.KindOf(err) == task.Conflict && strings.Contains(err.Error(), "--key-file") },
+			func(err error) bool {
+				return task.KindOf(err) == task.Conflict && strings.Contains(err.Error(), "--key-file")
+			},
 		},
 		"no settings":          {RowsOf(slices.DeleteFunc(slices.Clone(rows), of(dump.Settings))), isContent},
 		"no rows":              {RowsOf(nil), isContent},
@@ -467,7 +469,7 @@ func testRestoreRefuses(t trial) {
 		},
 		"a completed task in progress": {RowsOf(change(dump.Tasks, func(v []any) { v[4], v[5] = nil, "SUCCESS" })), isContent},
 		"a job":                        {RowsOf(change(dump.Tasks, func(v []any) { v[17] = int64(7) })), isContent},
-		"a sequence of another": {RowsOf(change(dump.Sequences, func(v []any) { v[0] = "nothing" })), isContent},
+		"a sequence of another":        {RowsOf(change(dump.Sequences, func(v []any) { v[0] = "nothing" })), isContent},
 		"two of one id": {RowsOf(change(dump.Tasks, func(v []any) {
 			for _, r := range rows {
 				if r.Table == dump.Tasks {
