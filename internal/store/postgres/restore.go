@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// restoreRows and restoreBytes bound how much is copied to the server at once.
-	restoreRows  = 10_000
-	restoreBytes = 8 << 20
+	// maxCopied and maxCopiedBytes bound how much is copied to the server at once.
+	maxCopied      = 10_000
+	maxCopiedBytes = 8 << 20
 
 	// Nobody writes meanwhile, and who opens the database waits for the settings: the
 	// chain of the audit becomes another.
@@ -172,7 +172,7 @@ func (m *restorer) moveSequences() error {
 
 // add has a row wait to be copied.
 func (m *restorer) add(row *dump.Row) error {
-	if row.Table != m.table.Name || len(m.rows) >= restoreRows || m.size >= restoreBytes {
+	if row.Table != m.table.Name || len(m.rows) >= maxCopied || m.size >= maxCopiedBytes {
 		if err := m.send(); err != nil {
 			return err
 		}
