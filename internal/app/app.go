@@ -42,6 +42,7 @@ type App struct {
 	jobs  jobs
 	auth  *auth.Service // nil without tokens
 
+	node    string
 	members engine.Members
 	cluster *engine.Cluster // nil where this process is alone
 
@@ -288,7 +289,7 @@ func (a *App) Start(ctx context.Context) {
 	if a.api != nil && a.tls == nil && !config.IsLoopback(a.cfg.Listen) && len(a.cfg.TrustedProxies) == 0 {
 		a.log.WarnContext(ctx, "tokens and secrets come over the network in clear: give --tls-cert and --tls-key, or name the proxy that ends TLS with --trusted-proxies")
 	}
-	a.log.InfoContext(ctx, "serving", slog.String("url", a.URL()), slog.String("ops_url", a.OpsURL()), slog.String("role", string(a.cfg.Role)), slog.String("db", config.DatabaseName(a.cfg.DB)))
+	a.log.InfoContext(ctx, "serving", slog.String("url", a.URL()), slog.String("ops_url", a.OpsURL()), slog.String("role", string(a.cfg.Role)), slog.String("node", a.node), slog.String("db", config.DatabaseName(a.cfg.DB)))
 }
 
 // Run serves until ctx ends, then stops. It is nil after an orderly stop.

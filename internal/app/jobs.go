@@ -4,7 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,10 +26,10 @@ type jobs interface {
 
 // setUpJobs makes the queue, in the same database, and has it follow every task.
 func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func() time.Time) error {
-	id := newNodeID()
+	a.node = newNodeID()
 	switch s := a.store.(type) {
 	case *sqlite.Store:
-		j, err := engine.NewJobs(ctx, jobOptions[*sql.Tx](a, riversqlite.New(s.DB()), id, executor, now))
+		j, err := engine.NewJobs(ctx, jobOptions[*sql.Tx](a, riversqlite.New(s.DB()), executor, now))
 		if err != nil {
 			return err
 		}
@@ -36,13 +37,13 @@ func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func(
 		a.jobs = j
 	case *postgres.Store:
 		cluster, err := engine.JoinCluster(ctx, engine.ClusterOptions{
-			Store: s, ID: id, Role: string(a.cfg.Role), Now: now, Log: a.log,
+			Store: s, ID: a.node, Role: string(a.cfg.Role), Now: now, Log: a.log,
 		})
 		if err != nil {
 			return err
 		}
 		a.cluster, a.members = cluster, cluster
-		o := jobOptions[pgx.Tx](a, riverpgxv5.New(s.Pool()), id, executor, now)
+		o := jobOptions[pgx.Tx](a, riverpgxv5.New(s.Pool()), executor, now)
 		o.Shared = true
 		var j *engine.Jobs[pgx.Tx]
 		// The queue's tables are brought up to date, which only one may do at a time.
@@ -63,16 +64,20 @@ func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func(
 
 // jobOptions are those that no database changes.
 func jobOptions[TTx any](
-	a *App, driver riverdriver.Driver[TTx], id string, executor engine.Executor, now func() time.Time,
+	a *App, driver riverdriver.Driver[TTx], executor engine.Executor, now func() time.Time,
 ) engine.JobOptions[TTx] {
 	return engine.JobOptions[TTx]{
 		Driver: driver, Tasks: a.tasks, Store: a.store, Executor: executor, Workers: a.cfg.Workers, Poll: time.Duration(a.cfg.Poll),
-		ID: id, Members: a.members, Idle: !a.cfg.Role.RunsTasks(), Log: a.log, Now: now,
+		ID: a.node, Members: a.members, Idle: !a.cfg.Role.RunsTasks(), Log: a.log, Now: now,
 	}
 }
 
+// newNodeID names this process as nobody was named before, so that people find it.
 func newNodeID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return hex.EncodeToString(b[:])
+	const most = 60          // the queue takes some more
+	host, _ := os.Hostname() // without one, the rest is enough
+	if len(host) > most {
+		host = host[:most]
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:10])
 }

@@ -99,7 +99,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	s.openBus(schema)
+	s.openBus(schema) //nolint:contextcheck // it lives until Close
 	return s, nil
 }
 
