@@ -47,7 +47,8 @@ type Everything struct {
 const anything = "a\x00b\xff\xfe é \"\\"
 
 // Fill stores something in every table, in every shape that a store may hold it in.
-func Fill(t *testing.T, s Store) Everything {
+// signer signs the checkpoints of its audit.
+func Fill(t *testing.T, s Store, signer *audit.Signer) Everything {
 	t.Helper()
 	var all Everything
 	all.Tasks = append(crowd(300, 11), fullTask(), emptyTask())
@@ -66,7 +67,7 @@ func Fill(t *testing.T, s Store) Everything {
 	if _, err := s.Setting(t.Context(), "another", []byte{}); err != nil {
 		t.Fatal(err)
 	}
-	fillAudit(t, s)
+	fillAudit(t, s, signer)
 	all.Tasks = nil
 	everyTask(t, s, func(tk task.Task) { all.Tasks = append(all.Tasks, tk) })
 	return all
@@ -190,7 +191,7 @@ func fillRuns(t *testing.T, s Store, all *Everything) {
 }
 
 // fillAudit has retention delete the beginnings of the shards.
-func fillAudit(t *testing.T, s Store) {
+func fillAudit(t *testing.T, s Store, signer *audit.Signer) {
 	t.Helper()
 	e := entryOf(0, long("object"))
 	e.Origin.Agent, e.Words, e.Reason, e.Before, e.After = anything, anything, anything, json.RawMessage{}, nil
@@ -206,7 +207,7 @@ func fillAudit(t *testing.T, s Store) {
 	}
 	_, err := s.PurgeAudit(t.Context(), start().Add(-time.Hour), 1000, func(deployment task.ID, c *audit.Checkpoint) {
 		c.Made = start()
-		suiteSigner(t).SignCheckpoint(deployment, c)
+		signer.SignCheckpoint(deployment, c)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -300,7 +301,7 @@ func WantSame(tb testing.TB, want, got []dump.Row) {
 // every respect.
 func testDump(t trial) {
 	s := t.store
-	full := Fill(t.T, s)
+	full := Fill(t.T, s, suiteSigner(t))
 	rows := DumpOf(t, s)
 	WantFull(t, rows)
 	whole := verify(t, s, nil)
@@ -428,7 +429,7 @@ func wantGoesOn(t trial, s Store, full Everything) {
 // testRestoreRefuses restores what must not be restored: nothing is written.
 func testRestoreRefuses(t trial) {
 	s := t.store
-	Fill(t.T, s)
+	Fill(t.T, s, suiteSigner(t))
 	rows := DumpOf(t, s)
 	mistake := errors.New("mistake")
 	change := func(table string, fn func(values []any)) []dump.Row {
