@@ -22,7 +22,8 @@ func newExportCommand(s *session) *cobra.Command {
 		Long: "Write all tasks of a database, visible or not, oldest first: one JSON object a line. Without FILE they go to\n" +
 			"standard output. A server may be using the database: what is written is the state of one moment.\n\n" +
 			"With --all, everything that the database holds is written, in a form that stint import --all moves into a new\n" +
-			"database of either kind. Only what the key file seals stays sealed: keep that file beside it, and the rest secret.",
+			"database of either kind. Whoever can read it can read the tasks, accounts and uploads; secrets stay as the key file\n" +
+			"seals them, which moves with it and is not in it.",
 		Example: "  stint export --db stint.db | gzip > tasks.ndjson.gz\n" +
 			"  stint export --all --db postgres://stint@db/stint everything.ndjson",
 		Args: cobra.MaximumNArgs(1),
@@ -40,7 +41,7 @@ func newExportCommand(s *session) *cobra.Command {
 				out = f
 			}
 			buffered := bufio.NewWriterSize(out, 1<<16)
-			said := ""
+			var said string
 			if all {
 				said, err = s.exportAll(cmd.Context(), db, buffered)
 			} else {

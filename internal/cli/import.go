@@ -41,7 +41,7 @@ func newImportCommand(s *session) *cobra.Command {
 			hash := sha256.New()
 			o.In, o.Name, o.Now, o.Actor = io.TeeReader(in, hash), args[0], s.now, osUser(s)
 			o.Hash = func() string { return hex.EncodeToString(hash.Sum(nil)) }
-			said := ""
+			var said string
 			if all {
 				said, err = importAll(cmd.Context(), o)
 			} else {

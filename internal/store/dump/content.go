@@ -26,7 +26,7 @@ func Follow(chain *audit.Chain) *Content {
 // Add checks the next row. An error is of kind Content, or Conflict where the key
 // does not fit.
 func (c *Content) Add(r *Row) error {
-	if _, err := c.follower.take(r); err != nil {
+	if err := c.follower.take(r); err != nil {
 		return err
 	}
 	switch r.Table {

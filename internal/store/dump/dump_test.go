@@ -179,7 +179,13 @@ func TestAnythingElseIsRefused(t *testing.T) {
 func TestMistakesAreNamed(t *testing.T) {
 	t.Parallel()
 	head, _, _ := strings.Cut(write(t, nil), "\n")
-	const id = `"abababababababababababababababab"`
+	const (
+		id    = `"abababababababababababababababab"`
+		row   = `["garbage","a","AA=="]` + "\n"
+		twice = row + `["garbage","a","AA=="]`
+		back  = row + `["settings","secret","AA=="]`
+	)
+	endless := strings.Repeat("x", 64<<20+1)
 	for line, want := range map[string]string{
 		`["secret"]`:                                         `line 2: no such table is allowed here: after settings come settings, tasks, history`,
 		`secret`:                                             `line 2: a row is expected, ["table",value,…], or the last line`,
@@ -200,9 +206,9 @@ func TestMistakesAreNamed(t *testing.T) {
 		`["runs",` + id + `,1,1,1,"abab",""]`:                `line 2: runs.upload: a string of 32 lower-case hex digits, or null is allowed`,
 		`{"rows":{},"sha256":"secret"}`:                      `line 2: what was read is not what was written`,
 		`{"rows":{}}`:                                        `line 2: what was read is not what was written`,
-		`["garbage","a","AA=="]` + "\n" + `["garbage","a","AA=="]`:       `line 3: garbage.sort: the rows must come in the order of their keys, each once`,
-		`["garbage","a","AA=="]` + "\n" + `["settings","secret","AA=="]`: `line 3: no such table is allowed here: after garbage come garbage, audit`,
-		strings.Repeat("x", 64<<20+1):                                    `line 2: is longer than 67108864 bytes`,
+		twice:                                                `line 3: garbage.sort: the rows must come in the order of their keys, each once`,
+		back:                                                 `line 3: no such table is allowed here: after garbage come garbage, audit`,
+		endless:                                              `line 2: is longer than 67108864 bytes`,
 	} {
 		_, err := read(head + "\n" + line + "\n")
 		if task.KindOf(err) != task.Content || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "secret") {

@@ -86,7 +86,7 @@ func NewWriter(w io.Writer, now time.Time) (*Writer, error) {
 // Row writes the next row. The rows come in the order of the tables and of their
 // keys.
 func (w *Writer) Row(r Row) error {
-	if _, err := w.follower.take(&r); err != nil {
+	if err := w.follower.take(&r); err != nil {
 		return err
 	}
 	w.line = appendRow(w.line[:0], &r, w.follower)

@@ -148,20 +148,20 @@ func (f *follower) rest() string {
 }
 
 // take checks the next row and counts it.
-func (f *follower) take(r *Row) (*Table, error) {
+func (f *follower) take(r *Row) error {
 	t, ok := f.seek(r.Table)
 	if !ok {
-		return nil, r.Errorf("", "no such table is allowed here")
+		return r.Errorf("", "no such table is allowed here")
 	}
 	if len(r.Values) != len(t.Columns) {
-		return nil, r.Errorf("", "%d values, and it has %d columns", len(r.Values), len(t.Columns))
+		return r.Errorf("", "%d values, and it has %d columns", len(r.Values), len(t.Columns))
 	}
 	for i := range t.Columns {
 		if c := &t.Columns[i]; !c.holds(r.Values[i]) {
-			return nil, r.Errorf(c.Name, "%s", c.allowed())
+			return r.Errorf(c.Name, "%s", c.allowed())
 		}
 	}
-	return t, f.follow(t, r)
+	return f.follow(t, r)
 }
 
 // follow counts a row that was checked and holds it against the order.
