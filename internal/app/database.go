@@ -13,6 +13,7 @@ import (
 	"stint/internal/config"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
+	"stint/internal/store/dump"
 	"stint/internal/store/postgres"
 	"stint/internal/store/sqlite"
 	"stint/internal/task"
@@ -35,6 +36,8 @@ type store interface {
 	Import(ctx context.Context, tasks iter.Seq2[task.Task, error], replace bool, now time.Time,
 		entry func(task.ImportResult) audit.Entry) (task.ImportResult, error)
 	Export(ctx context.Context, fn func(task.Row) error) error
+	Dump(ctx context.Context, fn func(dump.Row) error) error
+	Restore(ctx context.Context, rows iter.Seq2[dump.Row, error], entry func(dump.Counts) audit.Entry) (dump.Counts, error)
 	WalkAudit(ctx context.Context, begin func(audit.State) error, entry func(*audit.Recorded) error) error
 	Ping(ctx context.Context) error
 	Close() error

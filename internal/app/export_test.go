@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"stint/internal/aggregation"
 )
 
 // ServeLimited serves a handler within limits that a test can wait for, over TLS
@@ -27,3 +29,6 @@ func Certificate(ctx context.Context, certFile, keyFile string, log slog.Handler
 	}
 	return c.get, nil
 }
+
+// DelimitedFiles is the connector of a server.
+func DelimitedFiles() aggregation.Connector { return delimitedFiles{} }

@@ -88,6 +88,9 @@ func NewChain(key []byte, deployment task.ID) *Chain {
 	return &Chain{append([]byte(nil), key...), deployment}
 }
 
+// Of returns the chain of another deployment under the same key.
+func (c *Chain) Of(deployment task.ID) *Chain { return &Chain{c.key, deployment} }
+
 // KeyCheck is stored where a chain begins, so that another key is told from an
 // altered chain. It says nothing about the key.
 func (c *Chain) KeyCheck() Link {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,16 +15,20 @@ import (
 )
 
 func newImportCommand(s *session) *cobra.Command {
-	var db, keyFile string
-	var replace bool
+	var o app.ImportOptions
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "import --db PATH FILE",
 		Short: "Load tasks from a file into a database that no server uses",
 		Long: "Load tasks from a file into a database: one JSON object a line, a TaskStatus with kind and sourceId beside its\n" +
 			"members (- reads standard input). All of the file is stored, or, on any error, nothing. A task that is stored\n" +
-			"already and says the same is passed over; one that says something else is refused, unless --replace is given.",
-		Example: "  stint import --db stint.db tasks.ndjson",
-		Args:    cobra.ExactArgs(1),
+			"already and says the same is passed over; one that says something else is refused, unless --replace is given.\n\n" +
+			"With --all, the file is one that stint export --all wrote: all that a database held becomes the content of\n" +
+			"another one, of either kind, which must be new. Its key file moves with it: copy it, and name the copy with\n" +
+			"--key-file. It seals what the database holds, and the audit can only be continued and verified with it.",
+		Example: "  stint import --db stint.db tasks.ndjson\n" +
+			"  stint export --all --db stint.db | stint import --all --db postgres://stint@db/stint --key-file stint.db.key -",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := flagsFromEnv(s, cmd.Flags()); err != nil {
 				return err
@@ -34,22 +39,37 @@ func newImportCommand(s *session) *cobra.Command {
 			}
 			defer in.Close()
 			hash := sha256.New()
-			result, err := app.Import(cmd.Context(), app.ImportOptions{
-				DB: db, KeyFile: keyFile, In: io.TeeReader(in, hash), Name: args[0], Replace: replace, Now: s.now, Actor: osUser(s),
-				Hash: func() string { return hex.EncodeToString(hash.Sum(nil)) },
-			})
+			o.In, o.Name, o.Now, o.Actor = io.TeeReader(in, hash), args[0], s.now, osUser(s)
+			o.Hash = func() string { return hex.EncodeToString(hash.Sum(nil)) }
+			var said string
+			if all {
+				said, err = importAll(cmd.Context(), o)
+			} else {
+				said, err = importTasks(cmd.Context(), o)
+			}
 			if err != nil {
 				return fmt.Errorf("%s: %w; nothing was stored", args[0], err)
 			}
-			_, err = fmt.Fprintf(s.Out, "%d tasks added, %d unchanged, %d replaced (sha256 %x)\n",
-				result.Added, result.Unchanged, result.Replaced, hash.Sum(nil))
+			_, err = fmt.Fprintf(s.Out, "%s (sha256 %s)\n", said, o.Hash())
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&db, "db", "stint.db", databaseHelp+"; a file is made where it does not exist")
-	cmd.Flags().StringVar(&keyFile, "key-file", "", "path of the database's key file; PATH.key where it is not given")
-	cmd.Flags().BoolVar(&replace, "replace", false, "take the file's word where a stored task says something else")
+	cmd.Flags().StringVar(&o.DB, "db", "stint.db", databaseHelp+"; a file is made where it does not exist")
+	cmd.Flags().StringVar(&o.KeyFile, "key-file", "", "path of the database's key file; PATH.key where it is not given")
+	cmd.Flags().BoolVar(&o.Replace, "replace", false, "take the file's word where a stored task says something else")
+	cmd.Flags().BoolVar(&all, "all", false, "read what export --all wrote into a database that is new, with the key file of the one that was exported")
+	cmd.MarkFlagsMutuallyExclusive("all", "replace")
 	return cmd
+}
+
+func importTasks(ctx context.Context, o app.ImportOptions) (string, error) {
+	r, err := app.Import(ctx, o)
+	return fmt.Sprintf("%d tasks added, %d unchanged, %d replaced", r.Added, r.Unchanged, r.Replaced), err
+}
+
+func importAll(ctx context.Context, o app.ImportOptions) (string, error) {
+	rows, err := app.ImportAll(ctx, o)
+	return fmt.Sprintf("%d rows stored, %d of them tasks", rows.Total(), rows["tasks"]), err
 }
 
 // open opens a file, or standard input for "-".

@@ -12,14 +12,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"stint/internal/audit"
+	"stint/internal/store/dump"
 	"stint/internal/task"
 )
 
-// The settings that the chain of the audit needs: which deployment this is, as 32
-// hex digits, and which key its links are made under.
+// The settings that the chain of the audit needs.
 const (
-	settingDeployment = "deployment"
-	settingKeyCheck   = "audit_key_check"
+	settingDeployment = dump.SettingDeployment
+	settingKeyCheck   = dump.SettingKeyCheck
 )
 
 // auditColumns are those of an entry, in the order of scanAudit.
@@ -159,8 +159,9 @@ func (s *Store) openChain(ctx context.Context, o Options) error {
 		}
 		values[name] = value
 	}
-	s.chain = audit.NewChain(o.AuditKey, task.ID(values[settingDeployment]))
-	if check := s.chain.KeyCheck(); string(check[:]) != string(values[settingKeyCheck]) {
+	chain := audit.NewChain(o.AuditKey, task.ID(values[settingDeployment]))
+	s.chain.Store(chain)
+	if check := chain.KeyCheck(); string(check[:]) != string(values[settingKeyCheck]) {
 		return fmt.Errorf("the database %w", ErrOtherKey)
 	}
 	return nil

@@ -27,6 +27,7 @@ var (
 
 // The SQLSTATEs that mean something here.
 const (
+	classConstraint       = "23"
 	stateUniqueViolation  = "23505"
 	stateReadOnly         = "25006"
 	stateSerialization    = "40001"

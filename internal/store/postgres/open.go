@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -58,7 +59,7 @@ type Store struct {
 	use    use
 	counts counts
 	onTask TaskHook
-	chain  *audit.Chain
+	chain  atomic.Pointer[audit.Chain]
 	bus    bus
 	parts
 

@@ -116,7 +116,7 @@ func (s *Store) runOnce(ctx context.Context, timeout time.Duration, fn func(*txn
 		defer cancel()
 		own = limited
 	}
-	t := &txn{ctx: own, conn: conn.Conn(), deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain}
+	t := &txn{ctx: own, conn: conn.Conn(), deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain.Load()}
 	defer func() {
 		if t.tx != nil {
 			_ = t.tx.Rollback(context.WithoutCancel(ctx))

@@ -138,12 +138,12 @@ func TestHookSeesEveryWrite(t *testing.T) {
 	mistake := errors.New("mistake")
 	for _, test := range followedWrites(t, s) {
 		f.seen, f.err = nil, mistake
-		before := dump(t, s)
+		before := stored(t, s)
 		err := test.write()
 		if (test.sees != "") != errors.Is(err, mistake) {
 			t.Errorf("%s, where the hook fails: %v", test.name, err)
 		}
-		if after := dump(t, s); after != before {
+		if after := stored(t, s); after != before {
 			t.Errorf("%s, where the hook fails, changed\n%s\nto\n%s", test.name, before, after)
 		}
 		f.seen, f.err = nil, nil
@@ -163,8 +163,8 @@ func TestHookSeesEveryWrite(t *testing.T) {
 	}
 }
 
-// dump returns what is stored of tasks and what goes with them.
-func dump(tb testing.TB, s *Store) string {
+// stored returns what is stored of tasks and what goes with them.
+func stored(tb testing.TB, s *Store) string {
 	tb.Helper()
 	var all []string
 	for _, statement := range []string{

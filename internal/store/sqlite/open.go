@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // registers the driver
@@ -62,7 +63,7 @@ type Store struct {
 
 	stmts  *statements
 	onTask TaskHook
-	chain  *audit.Chain
+	chain  atomic.Pointer[audit.Chain]
 
 	chunks *chunk.Codec
 }

@@ -152,7 +152,7 @@ func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Delt
 	if err := o.ctx.Err(); err != nil {
 		return err, nil
 	}
-	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain}
+	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain.Load()}
 	if o.alone {
 		// Whatever its error, all is undone.
 		if err := o.run(t); err != nil {

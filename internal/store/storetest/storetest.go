@@ -30,6 +30,7 @@ type Store interface {
 	Runs
 	Audits
 	Clients
+	Dumps
 	// Get returns a task created after since; else NotFound.
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page of the tasks created after since, and how many there
@@ -170,18 +171,25 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"client list", testClientList},
 		{"signing keys", testSigningKeys},
 		{"first signing key at once", testFirstSigningKeyAtOnce},
+		{"dump", testDump},
+		{"dump is of one moment", testDumpIsOfOneMoment},
+		{"restore refuses", testRestoreRefuses},
 		{"closed", testClosed},
 		{"contexts", testContexts},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStore(t)
-			t.Cleanup(func() {
-				if err := s.Close(); err != nil {
-					t.Errorf("close the store: %v", err)
-				}
-			})
-			c.run(trial{t, s})
+			another := func() Store {
+				s := newStore(t)
+				t.Cleanup(func() {
+					if err := s.Close(); err != nil {
+						t.Errorf("close the store: %v", err)
+					}
+				})
+				return s
+			}
+			s := another()
+			c.run(trial{t, s, another})
 		})
 	}
 }
@@ -190,4 +198,6 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 type trial struct {
 	*testing.T
 	store Store
+	// another opens one more, which is empty.
+	another func() Store
 }

@@ -90,6 +90,7 @@ func broken() map[string]breaks {
 	maps.Copy(all, brokenTasks())
 	maps.Copy(all, brokenAudits())
 	maps.Copy(all, brokenClients())
+	maps.Copy(all, brokenDumps())
 	return all
 }
 
