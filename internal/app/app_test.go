@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"stint/internal/app"
 	"stint/internal/apptest"
+	"stint/internal/auth"
 	"stint/internal/config"
 )
 
@@ -97,5 +99,22 @@ func TestAFailedSetupIsUndone(t *testing.T) {
 	}
 	if err := second.App.Stop(); err != nil {
 		t.Fatalf("a second stop: %v", err)
+	}
+}
+
+// A database that cannot be opened is an error, also of whoever undoes the setup.
+func TestADatabaseThatIsAway(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	if _, err := auth.OpenKeyFile(key); err != nil {
+		t.Fatal(err)
+	}
+	for name, db := range map[string]string{"a server": "postgres://nobody@127.0.0.1:1/nothing?sslmode=disable", "a file": dir} {
+		cfg := config.Default()
+		cfg.DB, cfg.KeyFile, cfg.Listen, cfg.OpsListen, cfg.InsecureNoAuth = db, key, "127.0.0.1:0", "127.0.0.1:0", true
+		if _, err := app.New(t.Context(), cfg, slog.New(slog.DiscardHandler), time.Now); err == nil {
+			t.Errorf("%s: it serves without a database", name)
+		}
 	}
 }

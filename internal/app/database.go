@@ -49,10 +49,19 @@ type opening struct {
 
 // openStore opens the database that --db names.
 func openStore(ctx context.Context, db string, o opening) (store, error) {
+	// A store that could not be opened is none, not one that is nil inside.
 	if config.IsPostgres(db) {
-		return postgres.Open(ctx, postgres.Options{URL: db, AuditKey: o.auditKey, ReadOnly: o.readOnly, Shared: o.shared})
+		s, err := postgres.Open(ctx, postgres.Options{URL: db, AuditKey: o.auditKey, ReadOnly: o.readOnly, Shared: o.shared})
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
-	return sqlite.Open(ctx, sqlite.Options{Path: db, AuditKey: o.auditKey, ReadOnly: o.readOnly, Shared: o.shared})
+	s, err := sqlite.Open(ctx, sqlite.Options{Path: db, AuditKey: o.auditKey, ReadOnly: o.readOnly, Shared: o.shared})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // begun reports whether a database has a key already.

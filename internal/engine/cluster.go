@@ -61,6 +61,7 @@ type Cluster struct {
 	id, role string
 	now      func() time.Time
 	log      *slog.Logger
+	silence  time.Duration
 
 	mu         sync.Mutex
 	looked     time.Time // when storage was last seen
@@ -87,9 +88,14 @@ type ClusterOptions struct {
 
 // JoinCluster makes the process a node. Start keeps it one, Leave ends that.
 func JoinCluster(ctx context.Context, o ClusterOptions) (*Cluster, error) {
-	c := &Cluster{store: o.Store, id: o.ID, role: o.Role, now: o.Now, log: o.Log, seen: map[string]sighting{}}
-	c.loop = loop{interval: beatInterval, run: c.runOnce}
+	c := newCluster(o)
 	return c, c.look(ctx)
+}
+
+func newCluster(o ClusterOptions) *Cluster {
+	c := &Cluster{store: o.Store, id: o.ID, role: o.Role, now: o.Now, log: o.Log, silence: silence, seen: map[string]sighting{}}
+	c.loop = loop{interval: beatInterval, run: c.runOnce}
+	return c
 }
 
 // Leave tells the others that this node has ended.
@@ -118,13 +124,13 @@ func (c *Cluster) Gone(ctx context.Context, ids []string) (map[string]bool, erro
 	gone := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		last, known := c.seen[id]
-		gone[id] = !known || c.looked.Sub(last.since) > silence
+		gone[id] = !known || c.looked.Sub(last.since) > c.silence
 	}
 	return gone, nil
 }
 
 func (c *Cluster) runOnce(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, silence/2)
+	limited, cancel := context.WithTimeout(ctx, c.silence/2)
 	defer cancel()
 	if err := c.look(limited); err != nil && ctx.Err() == nil {
 		c.log.WarnContext(ctx, "cannot tell the other nodes that this one lives", slog.Any("error", err))
@@ -134,7 +140,7 @@ func (c *Cluster) runOnce(ctx context.Context) {
 // look beats, and looks at the beats of the others.
 func (c *Cluster) look(ctx context.Context) error {
 	asked := c.now()
-	beats, leads, clock, err := c.store.Beat(ctx, c.id, c.role, silence)
+	beats, leads, clock, err := c.store.Beat(ctx, c.id, c.role, c.silence)
 	if err != nil {
 		return err
 	}
@@ -145,7 +151,7 @@ func (c *Cluster) look(ctx context.Context) error {
 		return nil // a later look was faster
 	}
 	// Whoever could not see, or stood still, does not know who was silent meanwhile.
-	blind := asked.Sub(c.looked) > silence/2
+	blind := asked.Sub(c.looked) > c.silence/2
 	for id := range c.seen {
 		if _, there := beats[id]; !there {
 			delete(c.seen, id)
@@ -162,7 +168,7 @@ func (c *Cluster) look(ctx context.Context) error {
 	}
 	c.leadsUntil = time.Time{}
 	if leads {
-		c.leadsUntil = asked.Add(silence)
+		c.leadsUntil = asked.Add(c.silence)
 	}
 	c.tellSkew(ctx, skew)
 	return nil

@@ -171,11 +171,13 @@ func (b *bench) rows(tb testing.TB, id task.ID) string {
 	return strings.Join(said, " ")
 }
 
+const deadProcess = "a process that died"
+
 // orphan makes of the waiting jobs what a process leaves that died.
 func (b *bench) orphan(tb testing.TB) {
 	tb.Helper()
 	_, err := b.store.DB().ExecContext(tb.Context(), `UPDATE river_job SET state = 'running', attempt = 1,
-		attempted_at = created_at, attempted_by = json_array('a process that died') WHERE state = 'available'`)
+		attempted_at = created_at, attempted_by = json_array(?) WHERE state = 'available'`, deadProcess)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -253,3 +253,58 @@ func TestTheFence(t *testing.T) {
 	wantHistory(t, b, id, "launched started interrupted started refused completed")
 	wantRows(t, b, id, "cancelled completed")
 }
+
+// others are the processes that share a queue, as a test says.
+type others struct {
+	leads bool
+	gone  map[string]bool
+}
+
+func (o *others) Leads() bool { return o.leads }
+
+func (o *others) Gone(context.Context, []string) (map[string]bool, error) { return o.gone, nil }
+
+// TestTheJobOfAnotherNode: it is that node's for as long as it lives, and its heir's
+// is who leads.
+func TestTheJobOfAnotherNode(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t, newBench(t), success)
+	o := &others{gone: map[string]bool{}}
+	q.jobs.members = o
+	id := q.launchBuiltIn(t)
+	q.orphan(t)
+	for _, step := range []struct {
+		leads, gone bool
+		rows        string
+	}{{false, true, "running"}, {true, false, "running"}, {true, true, "cancelled available"}} {
+		o.leads = step.leads
+		o.gone[deadProcess] = step.gone
+		q.jobs.recoverOnce(t.Context())
+		wantRows(t, q.bench, id, step.rows)
+	}
+}
+
+// TestAJobThatNeverBegan: the answer to picking it was lost. It is nobody's, though
+// its row says that it is this process's.
+func TestAJobThatNeverBegan(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t, newBench(t), success)
+	q.jobs.members, q.jobs.now = &others{}, q.clock.Now
+	id := q.launchBuiltIn(t)
+	q.orphan(t)
+	q.jobs.id = deadProcess
+	job := q.read(t, id).Job
+	q.jobs.recoverOnce(t.Context())
+	q.clock.Add(unknown - time.Second)
+	q.jobs.recoverOnce(t.Context())
+	wantRows(t, q.bench, id, "running") // it may be about to begin
+	ended := q.jobs.active.add(job)
+	q.clock.Add(unknown)
+	q.jobs.recoverOnce(t.Context())
+	wantRows(t, q.bench, id, "running")
+	ended()
+	q.jobs.recoverOnce(t.Context())
+	q.clock.Add(unknown)
+	q.jobs.recoverOnce(t.Context())
+	wantRows(t, q.bench, id, "cancelled available")
+}

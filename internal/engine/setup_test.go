@@ -12,11 +12,17 @@ import (
 	"go.uber.org/goleak"
 
 	"stint/internal/audit"
+	"stint/internal/store/postgres/pgtest"
 	"stint/internal/store/sqlite"
 	"stint/internal/task"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+
+// withServer ends PostgreSQL, where a test has started it, behind all tests.
+type withServer struct{ m *testing.M }
+
+func (w withServer) Run() int { return pgtest.Main(w.m) }
 
 // clock is the time that a test sets.
 type clock struct {

@@ -3,31 +3,31 @@ package crash
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"stint/client"
+	"stint/test/harness"
 )
 
 // newKeeper makes a source on a server, and a file of so many accounts that it
 // has not read yet.
-func newKeeper(t *testing.T, s *server, rows int) (k *keeper, text []byte) {
+func newKeeper(t *testing.T, s *server, rows int) (k *harness.Keeper, text []byte) {
 	t.Helper()
-	k = &keeper{
-		c: s.client(t), addr: s.addr, random: rand.New(rand.NewPCG(1, 1)), seed: 1, rows: rows,
-		moments: &moments{}, stored: map[string]state{"accounts": {}, "entitlements": {}},
-	}
-	k.createSource(t, "source")
-	return k, accountsFile(t, k.random, k.seed, rows, 0)
+	k = harness.NewKeeper(ask(s.client(t)), 1, 0, rows)
+	k.CreateSource(t, "source")
+	return k, harness.AccountsFile(t, k.Random, k.Seed, rows, 0)
 }
 
 // begin launches an aggregation and returns its task once it is in a phase.
-func (k *keeper) begin(t *testing.T, text []byte, phase string) *launched {
+func begin(t *testing.T, k *harness.Keeper, text []byte, phase string) *harness.Launched {
 	t.Helper()
-	task := &launched{class: "accounts", id: k.launch(t, client.Aggregation{SourceID: k.id}, text)}
-	awaitPhase(t, k.c, fmt.Sprintf("id eq %q", task.id), phase, 30*time.Second)
+	task := k.Begin(t, client.Aggregation{SourceID: k.ID}, text)
+	if task == nil {
+		t.FailNow()
+	}
+	harness.AwaitPhase(t, k.Client, fmt.Sprintf("id eq %q", task.ID), phase, 30*time.Second)
 	return task
 }
 
@@ -40,8 +40,8 @@ func TestAggregationGoesOnAfterAStop(t *testing.T) {
 			s.flags = []string{"--shutdown-timeout", "10s", "--log-level", "info"}
 			s.start(t)
 			k, text := newKeeper(t, s, 20_000)
-			want := state{}.work(readFile(t, text, accountOf), 0, false)
-			task := k.begin(t, text, phase)
+			want := harness.State{}.Work(harness.ReadFile(t, text, harness.AccountOf), 0, false)
+			task := begin(t, k, text, phase)
 			asked := time.Now()
 			select {
 			case code := <-s.terminate(t):
@@ -61,12 +61,12 @@ func TestAggregationGoesOnAfterAStop(t *testing.T) {
 				t.Errorf("the log:\n%s", s.log)
 			}
 			s.start(t)
-			done := k.wait(t, task.id)
-			k.stored["accounts"] = want.next
-			verifyOutcome(t, task, done, want)
-			k.verifyChanges(t, task, want.changes)
-			k.verifyStored(t, "accounts")
-			now, err := k.c.GetTask(t.Context(), task.id)
+			done := k.Wait(t, task.ID)
+			k.Stored[harness.Accounts] = want.Next
+			harness.VerifyOutcome(t, task, done, want)
+			k.VerifyChanges(t, task, want.Changes)
+			k.VerifyStored(t, "accounts")
+			now, err := k.Client().GetTask(t.Context(), task.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,19 +98,19 @@ func TestEndedAggregationsStop(t *testing.T) {
 	ended := 0
 	for _, phase := range []string{"Scanned", "Recorded"} {
 		for _, event := range []string{"cancelled", "cleared"} {
-			task := k.begin(t, text, phase)
+			task := begin(t, k, text, phase)
 			asked := time.Now()
 			var err error
 			if event == "cancelled" {
-				_, err = k.c.Cancel(t.Context(), task.id, "a test")
+				_, err = k.Client().Cancel(t.Context(), task.ID, "a test")
 			} else {
-				_, err = k.c.Clear(t.Context(), task.id, client.ClearRequest{Status: client.Warning})
+				_, err = k.Client().Clear(t.Context(), task.ID, client.ClearRequest{Status: client.Warning})
 			}
 			answered := time.Since(asked)
 			if err != nil {
 				t.Fatalf("%s in the phase %s: %v", event, phase, err)
 			}
-			body := written(t, k, task.id)
+			body := written(t, k, task.ID)
 			ended++
 			s.awaitLines(t, ended, "stopped the work of a task that has ended", "had lost its task")
 			stopped := time.Since(asked)
@@ -119,29 +119,29 @@ func TestEndedAggregationsStop(t *testing.T) {
 			}
 			t.Logf("%s while it %s: answered after %s, stopped after %s", event, phase, answered.Round(time.Millisecond), stopped.Round(time.Millisecond))
 			// The source is free at once; and what the ended task has written stays so.
-			next := k.wait(t, k.launch(t, client.Aggregation{SourceID: k.id}, few))
+			next := k.Wait(t, begin(t, k, few, "").ID)
 			if next.CompletionStatus == client.Failure {
 				t.Errorf("the next one is %s: %+v", next.CompletionStatus, next.Messages)
 			}
-			if now := written(t, k, task.id); now != body {
+			if now := written(t, k, task.ID); now != body {
 				t.Errorf("%s while it %s: it went on writing: %s, then %s", event, phase, body, now)
 			}
 		}
 	}
-	want := k.read(t, "accounts").work(readFile(t, text, accountOf), 0, false)
-	task := &launched{class: "accounts", id: k.launch(t, client.Aggregation{SourceID: k.id}, text)}
-	verifyOutcome(t, task, k.wait(t, task.id), want)
+	want := k.Read(t, "accounts").Work(harness.ReadFile(t, text, harness.AccountOf), 0, false)
+	task := k.Begin(t, client.Aggregation{SourceID: k.ID}, text)
+	harness.VerifyOutcome(t, task, k.Wait(t, task.ID), want)
 }
 
 // written is what a task has written: all that its steps change, and how many
 // changes it has logged.
-func written(t *testing.T, k *keeper, id string) string {
+func written(t *testing.T, k *harness.Keeper, id string) string {
 	t.Helper()
-	task, err := k.c.GetTask(t.Context(), id)
+	task, err := k.Client().GetTask(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	changes, err := k.c.CountChanges(t.Context(), id, "")
+	changes, err := k.Client().CountChanges(t.Context(), id, "")
 	if err != nil {
 		t.Fatal(err)
 	}

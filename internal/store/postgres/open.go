@@ -66,8 +66,8 @@ type Store struct {
 }
 
 // Open connects, checks that the schema is Stint's, and brings it up to date. Its
-// errors wrap ErrTooOld, ErrEncoding, ErrNotOurs, ErrNewer, ErrOlder, ErrEmpty or
-// ErrOtherKey; a schema refused so is left untouched.
+// errors wrap ErrTooOld, ErrEncoding, ErrNotOurs, ErrNewer, ErrOlder, ErrEmpty,
+// ErrOtherKey or ErrAltered; a schema refused so is left untouched.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	config, err := poolConfig(o)
 	if err != nil {
@@ -97,8 +97,11 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		if err := s.openChain(ctx, o); err != nil {
 			return nil, err
 		}
+		if err := s.checkAuditSchema(ctx); err != nil {
+			return nil, err
+		}
 	}
-	s.openBus(schema)
+	s.openBus(schema) //nolint:contextcheck // it lives until Close
 	return s, nil
 }
 

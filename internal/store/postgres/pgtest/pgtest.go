@@ -109,6 +109,22 @@ func (s *Server) Stop(tb testing.TB) {
 	}
 }
 
+// Halt stops the server: "immediate" as a crash would, "fast" in order, ending whom it
+// serves. Unlike Stop it may be called from any goroutine.
+func (s *Server) Halt(ctx context.Context, mode string) error {
+	return s.run(ctx, "pg_ctl", "-D", s.data(), "-m", mode, "-w", "stop")
+}
+
+// Resume starts a server that was stopped. Unlike Start it may be called from any
+// goroutine.
+func (s *Server) Resume(ctx context.Context) error { return s.startServer(ctx) }
+
+// Socket returns the path of the socket that the server listens on.
+func (s *Server) Socket() string { return filepath.Join(s.dir, ".s.PGSQL.5432") }
+
+// Log returns what the server has logged.
+func (s *Server) Log() ([]byte, error) { return os.ReadFile(filepath.Join(s.dir, "log")) }
+
 // Start starts a server that was stopped.
 func (s *Server) Start(tb testing.TB) {
 	tb.Helper()

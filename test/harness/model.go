@@ -1,4 +1,4 @@
-package crash
+package harness
 
 import (
 	"bytes"
@@ -16,39 +16,39 @@ import (
 	"stint/internal/connector/delimited/delimitedtest"
 )
 
-// said is an account or an entitlement as a file says it: its name, and its
+// Said is an account or an entitlement as a file says it: its name, and its
 // members as JSON.
-type said struct {
+type Said struct {
 	name    string
 	members map[string]string
 }
 
-func (s said) equal(other said) bool {
+func (s Said) equal(other Said) bool {
 	return s.name == other.name && maps.Equal(s.members, other.members)
 }
 
-// state is what a source has stored, by native identity; for entitlements by
+// State is what a source has stored, by native identity; for entitlements by
 // attribute, U+001F, native identity.
-type state map[string]said
+type State map[string]Said
 
-// file is what a file says, worked out in the plainest way.
-type file struct {
-	good state
+// File is what a file says, worked out in the plainest way.
+type File struct {
+	good State
 	// kept are those of whom only a bad row tells: they stay as they are.
 	kept map[string]bool
 	// bad are the lines of the rows that have a problem.
 	bad map[int64]bool
 }
 
-// readFile reads a file of accounts or of entitlements, row by row.
-func readFile(t *testing.T, text []byte, record func(cells []string) (string, said)) file {
-	t.Helper()
-	f := file{good: state{}, kept: map[string]bool{}, bad: map[int64]bool{}}
+// ReadFile reads a file of accounts or of entitlements, row by row.
+func ReadFile(tb testing.TB, text []byte, record func(cells []string) (string, Said)) File {
+	tb.Helper()
+	f := File{good: State{}, kept: map[string]bool{}, bad: map[int64]bool{}}
 	r := csv.NewReader(bytes.NewReader(text))
 	r.FieldsPerRecord = -1
 	header, err := r.Read()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for {
 		cells, err := r.Read()
@@ -56,7 +56,7 @@ func readFile(t *testing.T, text []byte, record func(cells []string) (string, sa
 			return f
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		line, _ := r.FieldPos(0)
 		whole := len(cells) == len(header)
@@ -78,12 +78,12 @@ func readFile(t *testing.T, text []byte, record func(cells []string) (string, sa
 		case !sameButGroups(before, s):
 			f.bad[int64(line)] = true
 		default:
-			f.good[key] = united(t, before, s)
+			f.good[key] = united(tb, before, s)
 		}
 	}
 }
 
-func sameButGroups(a, b said) bool {
+func sameButGroups(a, b Said) bool {
 	a.members, b.members = maps.Clone(a.members), maps.Clone(b.members)
 	delete(a.members, "groups")
 	delete(b.members, "groups")
@@ -91,18 +91,18 @@ func sameButGroups(a, b said) bool {
 }
 
 // united is an account with the groups of two rows.
-func united(t *testing.T, a, b said) said {
-	t.Helper()
+func united(tb testing.TB, a, b Said) Said {
+	tb.Helper()
 	a.members = maps.Clone(a.members)
-	a.members["groups"] = jsonOf(distinct(append(groupsOf(t, a), groupsOf(t, b)...)))
+	a.members["groups"] = jsonOf(distinct(append(groupsOf(tb, a), groupsOf(tb, b)...)))
 	return a
 }
 
-func groupsOf(t *testing.T, s said) (groups []string) {
-	t.Helper()
+func groupsOf(tb testing.TB, s Said) (groups []string) {
+	tb.Helper()
 	if text := s.members["groups"]; text != "" {
 		if err := json.Unmarshal([]byte(text), &groups); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return groups
@@ -121,10 +121,10 @@ func jsonOf(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// accountOf makes an account of a row.
-func accountOf(cells []string) (string, said) {
+// AccountOf makes an account of a row.
+func AccountOf(cells []string) (string, Said) {
 	columns := delimitedtest.Columns()
-	s := said{name: cells[1], members: map[string]string{}}
+	s := Said{name: cells[1], members: map[string]string{}}
 	for i, c := range columns {
 		if cells[i] != "" && c != "groups" {
 			s.members[c] = jsonOf(cells[i])
@@ -139,10 +139,10 @@ func accountOf(cells []string) (string, said) {
 // entitlementColumns are those of the files of entitlements.
 const entitlementColumns = "id,displayName,description,attribute,owner,system"
 
-// entitlementOf makes an entitlement of a row. Its members are those of the
+// EntitlementOf makes an entitlement of a row. Its members are those of the
 // answer: displayName, description, and the other columns.
-func entitlementOf(cells []string) (string, said) {
-	s := said{name: cells[1], members: map[string]string{}}
+func EntitlementOf(cells []string) (string, Said) {
+	s := Said{name: cells[1], members: map[string]string{}}
 	if cells[0] == "" {
 		return "", s
 	}
@@ -154,41 +154,41 @@ func entitlementOf(cells []string) (string, said) {
 	return cells[3] + "\x1f" + cells[0], s
 }
 
-// change is what becomes of one record.
-type change struct {
-	change     string
+// Change is what becomes of one record.
+type Change struct {
+	Change     string
 	attributes string // those that differ, sorted
 }
 
-// outcome is what a run has to do.
-type outcome struct {
-	next                       state
-	changes                    map[string]change
+// Outcome is what a run has to do.
+type Outcome struct {
+	Next                       State
+	Changes                    map[string]Change
 	total, unchanged, withheld int
 	created, updated, deleted  int
 	bad                        map[int64]bool
 }
 
-// work says what becomes of what is stored. allowed are the deletions that whoever
+// Work says what becomes of what is stored. allowed are the deletions that whoever
 // launched it allows; a tenth of what is stored, or ten, pass unasked.
-func (before state) work(f file, allowed int, optimizationOff bool) outcome {
-	o := outcome{next: maps.Clone(before), changes: map[string]change{}, total: len(f.good), bad: f.bad}
+func (before State) Work(f File, allowed int, optimizationOff bool) Outcome {
+	o := Outcome{Next: maps.Clone(before), Changes: map[string]Change{}, total: len(f.good), bad: f.bad}
 	for key, now := range f.good {
 		old, stored := before[key]
 		switch {
 		case !stored:
 			o.created++
-			o.changes[key] = change{change: "CREATED"}
+			o.Changes[key] = Change{Change: "CREATED"}
 		case !old.equal(now):
 			o.updated++
-			o.changes[key] = change{"UPDATED", differing(old, now)}
+			o.Changes[key] = Change{"UPDATED", differing(old, now)}
 		case optimizationOff:
 			o.updated++
-			o.changes[key] = change{change: "UPDATED"}
+			o.Changes[key] = Change{Change: "UPDATED"}
 		default:
 			o.unchanged++
 		}
-		o.next[key] = now
+		o.Next[key] = now
 	}
 	var missing []string
 	for key := range before {
@@ -202,14 +202,14 @@ func (before state) work(f file, allowed int, optimizationOff bool) outcome {
 	}
 	for _, key := range missing {
 		o.deleted++
-		o.changes[key] = change{change: "DELETED"}
-		delete(o.next, key)
+		o.Changes[key] = Change{Change: "DELETED"}
+		delete(o.Next, key)
 	}
 	return o
 }
 
 // differing lists the members that differ. A name is always one of them.
-func differing(a, b said) string {
+func differing(a, b Said) string {
 	var names []string
 	for name := range maps.Keys(a.members) {
 		if a.members[name] != b.members[name] {
@@ -224,31 +224,31 @@ func differing(a, b said) string {
 	return strings.Join(slices.Sorted(slices.Values(names)), " ")
 }
 
-// held is what a run without a file reads: the groups of the stored accounts, of
+// Held is what a run without a file reads: the groups of the stored accounts, of
 // which nothing but their existence is known.
-func held(t *testing.T, accounts state) file {
-	t.Helper()
-	f := file{good: state{}, kept: map[string]bool{}, bad: map[int64]bool{}}
+func Held(tb testing.TB, accounts State) File {
+	tb.Helper()
+	f := File{good: State{}, kept: map[string]bool{}, bad: map[int64]bool{}}
 	for _, a := range accounts {
-		for _, g := range groupsOf(t, a) {
-			f.good["groups\x1f"+g] = said{name: g, members: map[string]string{}}
+		for _, g := range groupsOf(tb, a) {
+			f.good["groups\x1f"+g] = Said{name: g, members: map[string]string{}}
 		}
 	}
 	return f
 }
 
-// accountsFile makes a file of accounts: one that has changed a little since any
+// AccountsFile makes a file of accounts: one that has changed a little since any
 // other of the same seed, with bad rows, rows that repeat others, and rows that
 // contradict others.
-func accountsFile(t *testing.T, random *rand.Rand, seed uint64, rows int, gone int) []byte {
-	t.Helper()
+func AccountsFile(tb testing.TB, random *rand.Rand, seed uint64, rows int, gone int) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	err := delimitedtest.Generate(&b, delimitedtest.Options{
 		Rows: rows, Seed: seed, Groups: true,
 		ChangePerMille: random.IntN(900), GonePerMille: gone, NewPerMille: random.IntN(60),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 	cut := func(line string) string { return line[:strings.LastIndex(line, `,"`)] }
@@ -259,8 +259,8 @@ func accountsFile(t *testing.T, random *rand.Rand, seed uint64, rows int, gone i
 	})
 }
 
-// entitlementsFile is the same for entitlements.
-func entitlementsFile(random *rand.Rand, rows int, gone int) []byte {
+// EntitlementsFile is the same for entitlements.
+func EntitlementsFile(random *rand.Rand, rows int, gone int) []byte {
 	salt := random.IntN(1000)
 	var lines []string
 	for i := range rows {
