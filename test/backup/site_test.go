@@ -144,7 +144,7 @@ func (s *site) writes(fn func()) {
 	for range 4 {
 		writers.Go(func() {
 			for ctx.Err() == nil {
-				if err := s.one(); err != nil {
+				if err := s.one(ctx); err != nil && ctx.Err() == nil {
 					s.t.Error(err)
 					return
 				}
@@ -156,8 +156,7 @@ func (s *site) writes(fn func()) {
 	fn()
 }
 
-func (s *site) one() error {
-	ctx := s.t.Context()
+func (s *site) one(ctx context.Context) error {
 	launched, err := s.client.Launch(ctx, client.LaunchRequest{Type: "IDENTITY_REFRESH"})
 	if err != nil {
 		return err
@@ -227,7 +226,7 @@ func (s *site) goesOn() {
 	s.t.Helper()
 	s.verifies()
 	s.aggregates()
-	if err := s.one(); err != nil {
+	if err := s.one(s.t.Context()); err != nil {
 		s.t.Error(err)
 	}
 	s.verifies()

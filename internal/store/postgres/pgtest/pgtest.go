@@ -80,6 +80,11 @@ func New(tb testing.TB, settings ...string) *Server {
 	return s
 }
 
+// Lasting starts a server that ends with the process.
+func Lasting(ctx context.Context, settings ...string) (*Server, error) {
+	return start(ctx, &Server{durable: true, settings: settings})
+}
+
 // URL returns the address of an empty schema.
 func (s *Server) URL(tb testing.TB) string {
 	tb.Helper()
