@@ -30,6 +30,7 @@ run: build ## serve on .stint/ and run an example as a tracked task (LISTEN=, OP
 test: ## run all tests; installs what they need beside Go
 	@scripts/test-deps.sh
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./...
+	cd test/examples && $(GO) test -count=1 ./...
 
 .PHONY: test-quick
 test-quick: ## run the tests without the race detector, crash tests and foreign clients
@@ -59,10 +60,12 @@ fmt: $(TOOLS)/golangci-lint ## format the code
 lint: $(TOOLS)/golangci-lint ## check style, imports and the rules between packages
 	$(TOOLS)/golangci-lint run
 	$(TOOLS)/golangci-lint fmt --diff
+	cd test/examples && $(TOOLS)/golangci-lint run && $(TOOLS)/golangci-lint fmt --diff
 
 .PHONY: tidy
 tidy: ## check that go.mod names what is used
 	$(GO) mod tidy -diff
+	cd test/examples && $(GO) mod tidy -diff
 
 .PHONY: check
 check: tidy lint build test bench-once ## all that must hold before a change lands

@@ -32,7 +32,14 @@ func BenchmarkAggregation(b *testing.B) {
 	if given, err := strconv.Atoi(os.Getenv("STINT_BENCH_ACCOUNTS")); err == nil {
 		n = given
 	}
-	p := startProgram(b)
+	for _, kind := range kinds {
+		b.Run("store="+kind, func(b *testing.B) { aggregations(b, kind, n) })
+	}
+}
+
+func aggregations(b *testing.B, kind string, n int) {
+	b.Helper()
+	p := startProgram(b, kind)
 	id := p.post(b, "/stint/v1/sources", "application/json", strings.NewReader(
 		`{"name":"HR","type":"DelimitedFile","connectorAttributes":{"accountId":"id","displayName":"name","entitlements":["groups"]}}`)).ID
 	for _, run := range []struct {
@@ -56,7 +63,7 @@ type program struct {
 	pid int
 }
 
-func startProgram(b *testing.B) *program {
+func startProgram(b *testing.B, kind string) *program {
 	b.Helper()
 	dir := b.TempDir()
 	binary := filepath.Join(dir, "stint")
@@ -64,7 +71,11 @@ func startProgram(b *testing.B) *program {
 		b.Fatalf("build: %v\n%s", err, out)
 	}
 	address, ops := freeAddress(b), freeAddress(b)
-	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), binary, "serve", "--db", filepath.Join(dir, "stint.db"),
+	db := filepath.Join(dir, "stint.db")
+	if kind == "postgres" {
+		db = postgresURL(b)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), binary, "serve", "--db", db, "--key-file", filepath.Join(dir, "key"),
 		"--listen", address, "--ops-listen", ops, "--insecure-no-auth", "--log-level", "warn")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {

@@ -18,6 +18,8 @@ import (
 	"stint/internal/audit"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
+	"stint/internal/store/postgres"
+	"stint/internal/store/postgres/pgtest"
 	"stint/internal/store/sqlite"
 	"stint/internal/task"
 )
@@ -25,9 +27,21 @@ import (
 // span is the time over which the tasks were created; all of it is visible.
 const span = 80 * 24 * time.Hour
 
+// store is what is measured, whichever it is.
+type store interface {
+	engine.Store
+	httpapi.Store
+	Import(ctx context.Context, tasks iter.Seq2[task.Task, error], replace bool, now time.Time,
+		entry func(task.ImportResult) audit.Entry) (task.ImportResult, error)
+	Close() error
+}
+
+// kinds are the databases to measure.
+var kinds = []string{"sqlite", "postgres"}
+
 // server is a store full of tasks and the API over it.
 type server struct {
-	store   *sqlite.Store
+	store   store
 	tasks   *engine.Tasks
 	handler http.Handler
 	n       int
@@ -35,25 +49,28 @@ type server struct {
 	filled  time.Duration
 }
 
-// servers keeps one server of each size for a whole run: filling one with a
+// servers keeps one server of each sort and size for a whole run: filling one with a
 // million tasks takes minutes.
 type servers struct {
-	mu     sync.Mutex
-	dir    string
-	bySize map[int]*server
+	mu   sync.Mutex
+	dir  string
+	made map[string]*server
 }
 
-var shared = &servers{bySize: map[int]*server{}}
+var shared = &servers{made: map[string]*server{}}
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, s := range shared.bySize {
-		_ = s.store.Close()
-	}
-	if shared.dir != "" {
-		_ = os.RemoveAll(shared.dir)
-	}
-	os.Exit(code)
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	defer func() {
+		for _, s := range shared.made {
+			_ = s.store.Close()
+		}
+		if shared.dir != "" {
+			_ = os.RemoveAll(shared.dir)
+		}
+	}()
+	return m.Run()
 }
 
 // sizes are those to measure at.
@@ -64,11 +81,22 @@ func sizes() []int {
 	return []int{10_000, 1_000_000}
 }
 
-func (s *servers) of(b *testing.B, n int) *server {
+// each runs a benchmark on each database at each size.
+func each(b *testing.B, run func(b *testing.B, s *server)) {
+	b.Helper()
+	for _, kind := range kinds {
+		for _, n := range sizes() {
+			b.Run(fmt.Sprintf("store=%s/tasks=%d", kind, n), func(b *testing.B) { run(b, shared.of(b, kind, n)) })
+		}
+	}
+}
+
+func (s *servers) of(b *testing.B, kind string, n int) *server {
 	b.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if have := s.bySize[n]; have != nil {
+	name := fmt.Sprintf("%s-%d", kind, n)
+	if have := s.made[name]; have != nil {
 		return have
 	}
 	if s.dir == "" {
@@ -78,19 +106,52 @@ func (s *servers) of(b *testing.B, n int) *server {
 		}
 		s.dir = dir
 	}
-	made := open(b, filepath.Join(s.dir, fmt.Sprintf("%d.db", n)))
+	made := open(b, kind, filepath.Join(s.dir, name+".db"))
 	made.fill(b, n)
-	s.bySize[n] = made
+	s.made[name] = made
 	return made
 }
 
-func open(b *testing.B, path string) *server {
+// postgresURL starts a PostgreSQL server that is as durable as one of a site, once, and
+// returns the address of an empty schema in it. It ends with the process.
+func postgresURL(b *testing.B) string {
+	b.Helper()
+	startPostgres.Do(func() {
+		// The benchmark that comes first would take the server with it.
+		started, err := pgtest.Lasting(context.WithoutCancel(b.Context()), "fsync=on", "full_page_writes=on",
+			"shared_buffers=1GB", "max_wal_size=4GB", "checkpoint_timeout=15min", "random_page_cost=1.1")
+		if err != nil {
+			b.Fatal(err)
+		}
+		postgresServer = started
+	})
+	return postgresServer.URL(b)
+}
+
+var (
+	startPostgres  sync.Once
+	postgresServer *pgtest.Server
+)
+
+func openStore(b *testing.B, kind, path string) store {
 	b.Helper()
 	ctx := context.Background()
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: path})
+	var s store
+	var err error
+	if kind == "sqlite" {
+		s, err = sqlite.Open(ctx, sqlite.Options{Path: path})
+	} else {
+		s, err = postgres.Open(ctx, postgres.Options{URL: postgresURL(b)})
+	}
 	if err != nil {
 		b.Fatal(err)
 	}
+	return s
+}
+
+func open(b *testing.B, kind, path string) *server {
+	b.Helper()
+	store := openStore(b, kind, path)
 	tasks := engine.NewTasks(engine.Options{Store: store, Now: time.Now, Visibility: 90 * 24 * time.Hour, ReportKey: []byte("key")})
 	handler, err := httpapi.New(httpapi.Options{
 		Store: store, Tasks: tasks, Catalog: task.NewCatalog(), Log: slog.New(slog.DiscardHandler), Now: time.Now,

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -39,10 +38,10 @@ func (s *server) query(q string) string {
 // BenchmarkStoreRead measures the store alone.
 func BenchmarkStoreRead(b *testing.B) {
 	table := query.Tasks(task.NewCatalog())
-	for _, n := range sizes() {
-		s := shared.of(b, n)
+	each(b, func(b *testing.B, s *server) {
+		b.Helper()
 		since := time.Now().Add(-90 * 24 * time.Hour)
-		b.Run(fmt.Sprintf("get/tasks=%d", n), func(b *testing.B) {
+		b.Run("get", func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				if _, err := s.store.Get(context.Background(), s.ids[i%len(s.ids)], since); err != nil {
 					b.Fatal(err)
@@ -50,7 +49,7 @@ func BenchmarkStoreRead(b *testing.B) {
 			}
 		})
 		for _, r := range reads() {
-			b.Run(fmt.Sprintf("%s/tasks=%d", r.name, n), func(b *testing.B) {
+			b.Run(r.name, func(b *testing.B) {
 				page, err := table.ParsePage(s.query(r.query))
 				if err != nil {
 					b.Fatal(err)
@@ -62,26 +61,26 @@ func BenchmarkStoreRead(b *testing.B) {
 				}
 			})
 		}
-	}
+	})
 }
 
 // BenchmarkHTTPRead measures the whole handler, without the network.
 func BenchmarkHTTPRead(b *testing.B) {
-	for _, n := range sizes() {
-		s := shared.of(b, n)
-		b.Run(fmt.Sprintf("get/tasks=%d", n), func(b *testing.B) {
+	each(b, func(b *testing.B, s *server) {
+		b.Helper()
+		b.Run("get", func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				s.get(b, "/task-status/v1/"+string(s.ids[i%len(s.ids)]))
 			}
 		})
 		for _, r := range reads() {
-			b.Run(fmt.Sprintf("%s/tasks=%d", r.name, n), func(b *testing.B) {
+			b.Run(r.name, func(b *testing.B) {
 				for b.Loop() {
 					s.get(b, "/task-status/v1?"+s.query(r.query))
 				}
 			})
 		}
-	}
+	})
 }
 
 func (s *server) get(b *testing.B, path string) {

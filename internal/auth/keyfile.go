@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"stint/internal/secretfile"
 )
 
 // keySize is that of the key file's key and of those derived from it.
@@ -37,7 +39,7 @@ const (
 type Keyring struct{ master []byte }
 
 // OpenKeyFile reads the key file, or makes it, with mode 0600, where there is
-// none. A file that others may read is refused.
+// none. A file that others may read is refused; see package secretfile.
 func OpenKeyFile(path string) (*Keyring, error) {
 	k, err := ReadKeyFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -60,14 +62,7 @@ func NewKeyring(master []byte) (*Keyring, error) {
 // ReadKeyFile reads the key file. The error wraps fs.ErrNotExist where there is
 // none.
 func ReadKeyFile(path string) (*Keyring, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("the key file: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("the key file %s has mode %04o: others can read it; chmod 600 it", path, mode)
-	}
-	data, err := os.ReadFile(path) //nolint:gosec // the path is the operator's own
+	data, err := secretfile.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("the key file: %w", err)
 	}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"stint/internal/secretfile"
 )
 
 // profile is what a profile file holds. What `stint token create -o json` prints is
@@ -28,7 +29,7 @@ func (s *session) readProfile() (profile, error) {
 			return profile{}, nil
 		}
 	}
-	text, err := s.readSecretFile(path)
+	text, err := secretfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return profile{}, nil
 	}
@@ -54,18 +55,6 @@ func (s *session) ownProfile() string {
 	return ""
 }
 
-// readSecretFile reads a file that others must not be able to read.
-func (s *session) readSecretFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s has mode %04o: others can read it; chmod 600 it", path, mode.Perm())
-	}
-	return os.ReadFile(path) //nolint:gosec // the path is the user's own
-}
-
 // signIn is what a command proves itself with: from the environment, or else from
 // the profile.
 type signIn struct{ url, id, secret, token string }
@@ -73,7 +62,7 @@ type signIn struct{ url, id, secret, token string }
 func (s *session) signIn() (signIn, error) {
 	in := signIn{url: s.env["STINT_URL"], id: s.env["STINT_CLIENT_ID"], secret: s.env["STINT_CLIENT_SECRET"], token: s.env["STINT_TOKEN"]}
 	if path := s.env["STINT_CLIENT_SECRET_FILE"]; in.secret == "" && path != "" {
-		text, err := s.readSecretFile(path)
+		text, err := secretfile.Read(path)
 		if err != nil {
 			return in, fmt.Errorf("STINT_CLIENT_SECRET_FILE: %w", err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"stint/internal/app"
 	"stint/internal/config"
+	"stint/internal/secretfile"
 )
 
 func newServeCommand(s *session) *cobra.Command {
@@ -116,7 +117,7 @@ func (s *session) setDatabase(db *pflag.Flag) error {
 	if path == "" || s.env["STINT_DB"] != "" {
 		return nil
 	}
-	text, err := s.readSecretFile(path)
+	text, err := secretfile.Read(path)
 	if err != nil {
 		return fmt.Errorf("STINT_DB_FILE: %w", err)
 	}

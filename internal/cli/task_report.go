@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stint/client"
+	"stint/internal/secretfile"
 )
 
 type reportFlags struct {
@@ -120,7 +121,7 @@ func (f *reportFlags) reportToken(s *session) (string, error) {
 	if path == "" {
 		return "", usagef("the report token is required, as STINT_REPORT_TOKEN or in a file (--token-file); stint task launch -o json shows it")
 	}
-	text, err := s.readSecretFile(path)
+	text, err := secretfile.Read(path)
 	if err != nil {
 		return "", fmt.Errorf("the report token: %w", err)
 	}

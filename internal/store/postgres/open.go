@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -42,8 +43,8 @@ type Options struct {
 	// Shared leaves the schema as it is, for short writes beside the nodes that have
 	// it open: it must be current, or not there.
 	Shared bool
-	// MaxConns bounds the connections of this process; zero is a number that suits
-	// the machine.
+	// MaxConns bounds the connections of this process; zero is the URL's
+	// pool_max_conns, or else a number that suits the machine. Two more listen.
 	MaxConns int
 }
 
@@ -112,7 +113,11 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 		return nil, fmt.Errorf("the database: %w", err) // it hides the password
 	}
 	n := o.MaxConns
-	if n == 0 {
+	switch {
+	case n > 0:
+	case saysMaxConns(o.URL):
+		n = int(config.MaxConns)
+	default:
 		n = max(16, 4*runtime.GOMAXPROCS(0))
 	}
 	config.MaxConns = int32(min(max(n, minConns), 10_000))
@@ -140,6 +145,13 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 // patient is for a transaction that may stand still while it waits for whoever it
 // reads from or writes to, and keeps nobody waiting who takes over tasks.
 const patient = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
+
+// saysMaxConns reports whether a URL says how many connections there may be; where it
+// does not, the pool's own default stands in its settings.
+func saysMaxConns(of string) bool {
+	u, err := url.Parse(of)
+	return err == nil && u.Query().Has("pool_max_conns")
+}
 
 const (
 	connectTimeout = 5 * time.Second

@@ -33,6 +33,7 @@ type Server struct {
 	bin, dir string
 	schemas  atomic.Int64
 	durable  bool // what is committed survives a crash of the server
+	settings []string
 	watch    *exec.Cmd
 	life     io.Closer // when it closes, the server ends and its folder goes
 }
@@ -60,22 +61,28 @@ func Main(m *testing.M) int {
 func URL(tb testing.TB) string {
 	tb.Helper()
 	// It is not this test's: the next one uses it too.
-	shared.once.Do(func() { shared.server, shared.err = start(context.WithoutCancel(tb.Context()), false) })
+	shared.once.Do(func() { shared.server, shared.err = start(context.WithoutCancel(tb.Context()), &Server{}) })
 	if shared.err != nil {
 		tb.Fatal(shared.err)
 	}
 	return shared.server.URL(tb)
 }
 
-// New starts a server for one test, which may stop and start it.
-func New(tb testing.TB) *Server {
+// New starts a server for one test, which may stop and start it. Settings, each as
+// name=value, are stronger than its own.
+func New(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
-	s, err := start(tb.Context(), true)
+	s, err := start(tb.Context(), &Server{durable: true, settings: settings})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(s.close)
 	return s
+}
+
+// Lasting starts a server that ends with the process.
+func Lasting(ctx context.Context, settings ...string) (*Server, error) {
+	return start(ctx, &Server{durable: true, settings: settings})
 }
 
 // URL returns the address of an empty schema.
@@ -133,15 +140,24 @@ func (s *Server) Start(tb testing.TB) {
 	}
 }
 
+// Run runs a program of PostgreSQL's, as the user and in the folder of the server.
+func (s *Server) Run(tb testing.TB, program string, args ...string) {
+	tb.Helper()
+	if err := s.run(tb.Context(), program, args...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Folder returns the server's folder, which ends with it: the cluster is data in it.
+func (s *Server) Folder() string { return s.dir }
+
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 // start makes a cluster and starts its server.
-func start(ctx context.Context, durable bool) (_ *Server, err error) {
-	bin, err := binaries()
-	if err != nil {
+func start(ctx context.Context, s *Server) (_ *Server, err error) {
+	if s.bin, err = binaries(); err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, durable: durable}
 	if err := s.makeFolder(ctx); err != nil {
 		return nil, err
 	}
@@ -168,6 +184,9 @@ func (s *Server) startServer(ctx context.Context) error {
 	}
 	if !s.durable {
 		options = append(options, "-c", "synchronous_commit=off")
+	}
+	for _, setting := range s.settings {
+		options = append(options, "-c", "'"+setting+"'")
 	}
 	return s.run(ctx, "pg_ctl", "-D", s.data(), "-l", filepath.Join(s.dir, "log"), "-w", "-t", "60", "-s",
 		"-o", strings.Join(options, " "), "start")
