@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -93,7 +92,7 @@ func TestTheFirstTokenIsHandedOutOnce(t *testing.T) {
 		case r.err != nil:
 			t.Error(r.err)
 		case r.token != nil:
-			got = append(got, fmt.Sprint(r.token.ID))
+			got = append(got, r.token.ID)
 		}
 	}
 	if len(got) != 1 {

@@ -55,6 +55,9 @@ func (s *Store) Restore(
 			return unavailable("others were writing, or the database was lost; nothing was imported", errAgain)
 		}
 		begun = true
+		if err := t.exec(patient); err != nil {
+			return err
+		}
 		m := &restorer{txn: t, ctx: ctx, content: dump.Follow(t.chain)}
 		if err := m.empty(); err != nil {
 			return err
