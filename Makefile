@@ -7,6 +7,7 @@ GOLANGCI_VERSION := v2.15.0
 LISTEN   ?= 127.0.0.1:8080
 OPS      ?= 127.0.0.1:8081
 FUZZTIME ?= 20s
+SOAK     ?= 20m
 
 export CGO_ENABLED ?= 0
 
@@ -33,6 +34,10 @@ test: ## run all tests; installs what they need beside Go
 .PHONY: test-quick
 test-quick: ## run the tests without the race detector, crash tests and foreign clients
 	$(GO) test -short ./...
+
+.PHONY: soak
+soak: ## hurt a cluster of three nodes at random for a while (SOAK=20m; STINT_CLUSTER_SEED= replays)
+	STINT_CLUSTER_TIME=$(SOAK) $(GO) test -v -count=1 -timeout 0 -run '^TestSchedule$$' ./test/cluster
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser (FUZZTIME=)

@@ -14,6 +14,7 @@ import (
 
 	"stint/internal/app"
 	"stint/internal/config"
+	"stint/internal/store/postgres/pgtest"
 )
 
 // Options say how a Server is started. The zero value is an empty server with
@@ -28,6 +29,8 @@ type Options struct {
 	// Tokens has the server ask for access tokens. Server.Send sends the first
 	// administrator's where a request brings none.
 	Tokens bool
+	// Postgres has the server keep its tasks in PostgreSQL.
+	Postgres bool
 	// Log takes the server's log; nil drops it.
 	Log slog.Handler
 }
@@ -38,7 +41,7 @@ type Server struct {
 	App  *app.App
 	Addr string // host and port of the API
 	URL  string // base URL of the API
-	DB   string // path of the database file
+	DB   string // path of the database file, or its URL
 
 	admin Client
 	token string // an access token of admin; empty where the server asks for none
@@ -58,13 +61,20 @@ func Start(tb testing.TB, o Options) *Server {
 	cfg.Listen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Poll = config.Duration(2 * time.Second)
 	cfg.InsecureNoAuth = !o.Tokens
+	if o.Postgres {
+		cfg.DB, cfg.KeyFile = pgtest.URL(tb), filepath.Join(tb.TempDir(), "stint.key")
+	}
 	if o.Configure != nil {
 		o.Configure(&cfg)
 	}
 	if err := cfg.Validate(); err != nil {
 		tb.Fatalf("settings: %v", err)
 	}
-	putDatabase(tb, cfg.DB, o)
+	if config.IsPostgres(cfg.DB) {
+		importTasks(tb, cfg, o)
+	} else {
+		putDatabase(tb, cfg.DB, o)
+	}
 	// A server outlives the context of the test that started it: clean-ups speak
 	// to it.
 	ctx := context.WithoutCancel(tb.Context())
@@ -147,8 +157,18 @@ func importOnce(tb testing.TB, o Options) []byte {
 	db := filepath.Join(tb.TempDir(), "imported.db")
 	write(tb, db, databases.files[""])
 	write(tb, config.KeyFilePath(db, ""), databases.key)
+	importTasks(tb, config.Config{DB: db}, o)
+	return closedFile(tb, db)
+}
+
+// importTasks loads the tasks of a server into its database.
+func importTasks(tb testing.TB, cfg config.Config, o Options) {
+	tb.Helper()
+	if len(o.Import) == 0 {
+		return
+	}
 	result, err := app.Import(tb.Context(), app.ImportOptions{
-		DB: db, In: bytes.NewReader(o.Import), Name: "tasks.ndjson", Actor: "test", Now: o.Now,
+		DB: cfg.DB, KeyFile: cfg.KeyFile, In: bytes.NewReader(o.Import), Name: "tasks.ndjson", Actor: "test", Now: o.Now,
 		Hash: func() string { return "" },
 	})
 	if err != nil {
@@ -157,7 +177,6 @@ func importOnce(tb testing.TB, o Options) []byte {
 	if lines := bytes.Count(bytes.TrimSpace(o.Import), []byte("\n")) + 1; result.Added != lines {
 		tb.Fatalf("imported %+v of %d lines", result, lines)
 	}
-	return closedFile(tb, db)
 }
 
 // closedFile reads a database that nobody has open.

@@ -375,6 +375,9 @@ func inOrderOfTime(path string, v any) error {
 	for i, element := range array {
 		object, _ := element.(map[string]any)
 		at, _ := object["at"].(string)
+		if count, _ := object["count"].(number); count != "1" {
+			continue // it stands where the first of several came, and tells of the last
+		}
 		if strings.Compare(at, last) < 0 {
 			return fmt.Errorf("%s/%d/at is %s, before %s: oldest first", path, i, at, last)
 		}

@@ -41,7 +41,8 @@ type JobOptions[TTx any] struct {
 	Executor Executor
 	// Workers is how many tasks run at once; the others wait.
 	Workers int
-	// Poll is how often the queue is looked at for work; 0 is 50 ms.
+	// Poll is how often the queue is looked at for work; 0 is 50 ms, or a second where
+	// it is shared, and tells.
 	Poll time.Duration
 	// ID is that of this process, never used before.
 	ID string
@@ -59,8 +60,10 @@ type JobOptions[TTx any] struct {
 
 const (
 	// pollInterval is how often the queue is looked at for work, unless the options
-	// say otherwise; the cooldown bounds how soon one look follows another.
+	// say otherwise, and sharedPoll where it tells, too; the cooldown bounds how soon
+	// one look follows another.
 	pollInterval  = 50 * time.Millisecond
+	sharedPoll    = time.Second
 	fetchCooldown = time.Millisecond
 	// jobRetention is how long the queue remembers a job: what people want to know
 	// stands in the task.
@@ -110,7 +113,7 @@ func (w *worker[TTx]) Work(ctx context.Context, job *river.Job[attemptArgs]) err
 // NewJobs brings the queue's tables up to date and returns Jobs, which runs
 // nothing before Start.
 func NewJobs[TTx any](ctx context.Context, o JobOptions[TTx]) (*Jobs[TTx], error) {
-	quiet := slog.New(atLeast{o.Log.Handler(), slog.LevelWarn})
+	quiet := slog.New(newCalm(o.Log.Handler(), o.Now))
 	migrator, err := rivermigrate.New(o.Driver, &rivermigrate.Config{Logger: quiet})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue's tables: %w", err)
@@ -122,9 +125,13 @@ func NewJobs[TTx any](ctx context.Context, o JobOptions[TTx]) (*Jobs[TTx], error
 		driver: o.Driver, tasks: o.Tasks, store: o.Store, executor: o.Executor, log: o.Log, now: o.Now,
 		id: o.ID, members: o.Members, idle: o.Idle,
 	}
+	poll := pollInterval
+	if o.Shared {
+		poll = sharedPoll
+	}
 	config := &river.Config{
 		ID: j.id, Logger: quiet,
-		FetchCooldown: fetchCooldown, FetchPollInterval: cmp.Or(o.Poll, pollInterval), PollOnly: !o.Shared,
+		FetchCooldown: fetchCooldown, FetchPollInterval: cmp.Or(o.Poll, poll), PollOnly: !o.Shared,
 		// Neither the queue's clock nor its retries end or repeat an attempt: a long
 		// aggregation may run for hours, and the next attempt has another number.
 		JobTimeout: -1, MaxAttempts: 1,
@@ -220,26 +227,4 @@ func (j *Jobs[TTx]) endRunning(ctx context.Context, exec riverdriver.Executor, i
 		State: []rivertype.JobState{state},
 	})
 	return len(rows) > 0 && rows[0].State == state, err
-}
-
-// atLeast drops what is of less than a level: the queue's own daily life is of
-// no interest.
-type atLeast struct {
-	slog.Handler
-	level slog.Level
-}
-
-// Enabled implements slog.Handler.
-func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= h.level && h.Handler.Enabled(ctx, level)
-}
-
-// WithAttrs implements slog.Handler.
-func (h atLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return atLeast{h.Handler.WithAttrs(attrs), h.level}
-}
-
-// WithGroup implements slog.Handler.
-func (h atLeast) WithGroup(name string) slog.Handler {
-	return atLeast{h.Handler.WithGroup(name), h.level}
 }

@@ -56,15 +56,19 @@ func TestCases(t *testing.T) {
 	shared := startWithTasks(t)
 	// Nothing is answered otherwise where tokens are asked for.
 	secured := apptest.Start(t, apptest.Options{Import: caseTasks(t), Tokens: true})
+	// Nor does it matter where the tasks are kept.
+	elsewhere := apptest.Start(t, apptest.Options{Import: caseTasks(t), Postgres: true})
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			if c.writes() {
 				c.play(t, startWithTasks(t))
+				c.play(t, apptest.Start(t, apptest.Options{Import: caseTasks(t), Postgres: true}))
 				return
 			}
 			c.play(t, shared)
 			c.play(t, secured)
+			c.play(t, elsewhere)
 		})
 	}
 }

@@ -26,8 +26,8 @@ const (
 	EventNoted           EventName = "noted" // something that the work wants kept
 )
 
-// Event is one line of a task's history. Consecutive refusals of one sort are
-// one line: Count says how many, At when the last came.
+// Event is one line of a task's history. Refusals of one sort are one line, which
+// stands where the first of them came: Count says how many, At when the last did.
 type Event struct {
 	At      time.Time
 	Name    EventName

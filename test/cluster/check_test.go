@@ -97,7 +97,7 @@ func (c *cluster) verify(m *model) {
 			continue
 		}
 		full[id] = t
-		if err := apptest.DecodeStintTask(t.Raw(), apptest.WithHistory); err != nil {
+		if err := apptest.DecodeStintTask(t.Raw(), apptest.WithHistory); err != nil && !moved(err) {
 			c.tb.Errorf("task %s: %v", id, err)
 		}
 	}
@@ -353,10 +353,16 @@ const countsThatDiffer = `WITH
 		SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM stored) a
 		UNION ALL SELECT * FROM (SELECT * FROM stored EXCEPT SELECT * FROM counted) b) d`
 
+// takeover is how long it took until a task went on.
+type takeover struct {
+	after time.Duration
+	from  attempted
+}
+
 // takeovers returns how long it took until another node went on with what ran on a
 // node that was hurt, by the sort of fault; the greatest of each.
-func (h *hurt) takeovers() map[sort]time.Duration {
-	greatest := map[sort]time.Duration{}
+func (h *hurt) takeovers() map[sort]takeover {
+	greatest := map[sort]takeover{}
 	for _, a := range h.attempts {
 		t, err := h.c.nodes[0].client.GetTask(h.c.tb.Context(), a.Task)
 		if err != nil {
@@ -367,7 +373,10 @@ func (h *hurt) takeovers() map[sort]time.Duration {
 		}
 		for i := range t.History {
 			if e := &t.History[i]; e.Event == "interrupted" && e.Attempt == a.Attempt {
-				greatest[a.sort] = max(greatest[a.sort], e.At.Sub(a.at))
+				if took := (takeover{e.At.Sub(a.at), a}); took.after > greatest[a.sort].after {
+					greatest[a.sort] = took
+				}
+				h.c.journal.note(a.Task, "attempt %d, on node %d when that was hurt (%s), was taken over after %s", a.Attempt, a.node, a.sort, e.At.Sub(a.at))
 				h.c.journal.add("takeovers after a "+string(a.sort), 1)
 			}
 		}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -139,7 +140,7 @@ func (w *worker) launch() *external {
 
 // insist repeats a launch with a key until it is known what became of it.
 func (w *worker) insist(e *external) {
-	for deadline := time.Now().Add(2 * time.Minute); e.key != "" && e.id == ""; harness.Pause(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); e.key != "" && e.id == ""; harness.Pause(100 * time.Millisecond) {
 		if _, err := w.launchOnce(w.c.any(w.random), e); err != nil && time.Now().After(deadline) {
 			w.c.tb.Errorf("the launch of %s is not answered: %v", e.name, err)
 			return
@@ -161,7 +162,7 @@ func (w *worker) launchOnce(n *node, e *external) (replayed *bool, err error) {
 	}
 	launched := new(client.Launched)
 	header, err := w.c.post(w.ctx(), n, "/stint/v1/tasks", body, map[string]string{"Idempotency-Key": e.key}, launched)
-	w.c.journal.note(launched.ID, "%s launches %s with key %q on node %d: %v", w.name, e.name, e.key, n.number, err)
+	w.c.journal.note(cmp.Or(launched.ID, "(unanswered)"), "%s launches %s with key %q on node %d: %v", w.name, e.name, e.key, n.number, err)
 	if err != nil {
 		if no, ok := errors.AsType[*refusal](err); ok && no.status < 500 {
 			w.c.tb.Errorf("the launch of %s is refused: %v", e.name, err)
@@ -325,12 +326,12 @@ func (w *worker) finish(e *external) {
 // afterwards does what is too late.
 func (w *worker) afterwards(e *external, status client.CompletionStatus) {
 	if w.random.IntN(2) == 0 { // the repeat of an end is harmless
-		w.end(w.c.any(w.random), e, status, false)
+		_ = w.end(w.c.any(w.random), e, status, false)
 	}
 	if w.random.IntN(2) == 0 {
 		other := statuses()[w.random.IntN(5)]
 		if other != status {
-			w.end(w.c.any(w.random), e, other, w.random.IntN(2) == 0)
+			_ = w.end(w.c.any(w.random), e, other, w.random.IntN(2) == 0)
 		}
 	}
 	if w.random.IntN(2) == 0 {
@@ -432,8 +433,9 @@ func (e *external) verify(tb *judge, t *client.Task) {
 	e.verifyMessages(tb, t)
 	cancelled := e.cancels[true]+e.cancels[false] > 0
 	lost := slices.ContainsFunc(t.History, func(h client.HistoryEntry) bool { return h.Event == "lost" })
-	if t.Done() && !lost && !(cancelled && t.CompletionStatus == client.Terminated) &&
-		!slices.ContainsFunc(e.ends, func(end end) bool { return end.status == t.CompletionStatus }) {
+	asked := cancelled && t.CompletionStatus == client.Terminated ||
+		slices.ContainsFunc(e.ends, func(end end) bool { return end.status == t.CompletionStatus })
+	if t.Done() && !lost && !asked {
 		tb.Errorf("task %s ended as %s, which nobody has sent", e.id, t.CompletionStatus)
 	}
 	for _, end := range e.ends {

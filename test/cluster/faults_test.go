@@ -32,6 +32,7 @@ type fault struct {
 	sort      sort
 	node      int
 	reset     bool // of a way to the database: its connections are ended afterwards
+	hunt      bool // rather of a node that runs something, if one does soon
 }
 
 func (f fault) String() string {
@@ -51,7 +52,7 @@ func draw(random *rand.Rand, nodes int, longest time.Duration, long bool) []faul
 			left = append(left, deck...)
 			random.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
 		}
-		f := fault{at: at, sort: left[0], node: random.IntN(nodes), reset: random.IntN(2) == 0}
+		f := fault{at: at, sort: left[0], node: random.IntN(nodes), reset: random.IntN(2) == 0, hunt: random.IntN(3) > 0}
 		left = left[1:]
 		switch f.sort {
 		case aKill:
@@ -74,8 +75,11 @@ func draw(random *rand.Rand, nodes int, longest time.Duration, long bool) []faul
 		}
 		faults = append(faults, f)
 		// Sometimes at once, so that they meet.
-		if at += seconds(1, 8); random.IntN(4) == 0 {
+		switch at += seconds(1, 8); {
+		case random.IntN(4) == 0:
 			at = f.at + seconds(0, 1)
+		case long && random.IntN(3) == 0:
+			at += f.lasts + seconds(5, 20) // some peace, in which work gets on
 		}
 	}
 	return faults
@@ -115,6 +119,9 @@ func (h *hurt) run() {
 
 // bring brings one fault about and heals it.
 func (h *hurt) bring(f fault) {
+	if f.hunt && f.sort != aCrash && f.sort != aRestart {
+		f.node = h.find(f.node)
+	}
 	h.c.journal.note("", "fault: %s", f)
 	n := h.c.nodes[f.node]
 	h.look(n, f.sort)
@@ -166,19 +173,40 @@ func (h *hurt) away(how string, lasts time.Duration) {
 	}
 }
 
-// look remembers which attempts run on a node that is about to be hurt.
-func (h *hurt) look(n *node, s sort) {
+// find returns a node that runs something, but does not wait for one for long.
+func (h *hurt) find(otherwise int) int {
+	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); harness.Pause(20 * time.Millisecond) {
+		for i := range h.c.nodes {
+			n := h.c.nodes[(otherwise+i)%len(h.c.nodes)]
+			if running, err := h.running(n); err == nil && len(running) > 0 {
+				return n.number
+			}
+		}
+	}
+	return otherwise
+}
+
+// running returns the arguments of the jobs that run on a node, as the queue knows it.
+func (h *hurt) running(n *node) ([][]byte, error) {
 	id := n.nodeID()
-	if id == "" || s == aCrash || s == aRestart {
-		return
+	if id == "" {
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	rows, err := h.c.db.Query(ctx, "SELECT args FROM river_job WHERE state = 'running' AND attempted_by[array_length(attempted_by, 1)] = $1", id)
 	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[[]byte])
+}
+
+// look remembers which attempts run on a node that is about to be hurt.
+func (h *hurt) look(n *node, s sort) {
+	if s == aCrash || s == aRestart {
 		return
 	}
-	all, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	all, err := h.running(n)
 	if err != nil {
 		return
 	}

@@ -98,14 +98,14 @@ var anID = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 
 // Errorf implements testing.TB.
 func (g *judge) Errorf(format string, args ...any) {
-	g.TB.Helper()
+	g.Helper()
 	text := fmt.Sprintf(format, args...)
 	g.mu.Lock()
 	g.told++
 	told := g.told
 	g.mu.Unlock()
 	if told > 20 {
-		g.TB.Fail()
+		g.Fail()
 		return
 	}
 	id := anID.FindString(text)
@@ -114,7 +114,7 @@ func (g *judge) Errorf(format string, args ...any) {
 
 // Error implements testing.TB.
 func (g *judge) Error(args ...any) {
-	g.TB.Helper()
+	g.Helper()
 	g.Errorf("%s", fmt.Sprintln(args...))
 }
 

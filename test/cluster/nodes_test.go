@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -101,7 +103,7 @@ func newCluster(t *testing.T, seed uint64, flags ...[]string) *cluster {
 // keepLogs keeps the logs of a test that failed.
 func (c *cluster) keepLogs(t *testing.T) {
 	t.Helper()
-	if !t.Failed() {
+	if !t.Failed() && os.Getenv(keepName) == "" {
 		_ = os.RemoveAll(c.dir)
 		return
 	}
@@ -235,12 +237,21 @@ func (c *cluster) watch(n *node) {
 			continue
 		}
 		c.journal.note("", "node %d ended by itself: exit code %d", n.number, code)
-		if code != 1 {
-			c.tb.Errorf("node %d ended by itself with exit code %d: see its log", n.number, code)
+		if strings.Contains(n.last(), "\ngoroutine ") {
+			c.tb.Errorf("node %d ended in a panic: see its log", n.number)
 		}
 		harness.Pause(500 * time.Millisecond)
 		c.start(n)
 	}
+}
+
+// last returns what a node has logged since its last start.
+func (n *node) last() string {
+	text, err := os.ReadFile(n.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, bytes.LastIndex(text, []byte("---- start"))):])
 }
 
 // kill ends a node with SIGKILL.

@@ -19,6 +19,8 @@ import (
 const (
 	seedName = "STINT_CLUSTER_SEED"
 	timeName = "STINT_CLUSTER_TIME"
+	// keepName has the logs kept where a test succeeds, too.
+	keepName = "STINT_CLUSTER_KEEP"
 )
 
 // shortest is the schedule that every run of all tests plays.
@@ -64,9 +66,9 @@ func TestSchedule(t *testing.T) {
 	p := &plan{over: func() bool { return time.Since(began) > longest || c.tb.Failed() }}
 	m := &model{plan: p}
 	var wg sync.WaitGroup
-	rows := 3000
+	rows := 8000
 	if longest > shortest {
-		rows = 10_000
+		rows = 20_000
 	}
 	for i := range 4 {
 		k := c.newKeeper(seed, uint64(i), rows+rows/2*i)
@@ -103,7 +105,7 @@ func TestSchedule(t *testing.T) {
 		c.journal.add("aggregations that found another running", k.rivals)
 	}
 	for s, d := range h.takeovers() {
-		t.Logf("the longest takeover after a %s took %s", s, d.Round(time.Millisecond))
+		t.Logf("the longest takeover after a %s took %s, other faults included (task %s)", s, d.after.Round(time.Millisecond), d.from.Task)
 	}
 	t.Log(summary(c))
 	if n := c.journal.counts(); n["launches answered"] == 0 || n["reports answered"] == 0 || n["aggregations"] == 0 {

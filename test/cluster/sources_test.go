@@ -35,7 +35,7 @@ func (c *cluster) newKeeper(seed, number uint64, rows int) *keeper {
 		defer mu.Unlock()
 		return c.any(random).client
 	}, seed, number, rows)
-	k.Patience, k.Longest = 3*time.Minute, 6*time.Minute
+	k.Patience, k.Longest, k.Pace = 3*time.Minute, 6*time.Minute, 50*time.Millisecond
 	k.Answered = func(task *harness.Launched) {
 		c.journal.note(task.ID, "keeper %d has launched an aggregation of %s", number, task.Class)
 		c.journal.add("launches answered", 1)

@@ -107,7 +107,7 @@ func (k *killer) run(t *testing.T, kills int) {
 			k.ways[0]++
 		case way < 7:
 			phases := harness.Phases()
-			harness.AwaitPhase(t, ask(k.c), "", phases[k.random.IntN(len(phases))], 2*time.Second)
+			harness.AwaitPhase(t, ask(k.c), 3*time.Millisecond, "", phases[k.random.IntN(len(phases))], 2*time.Second)
 			k.ways[1]++
 		case way < 8:
 			k.await(k.moments.sending)

@@ -27,7 +27,7 @@ func begin(t *testing.T, k *harness.Keeper, text []byte, phase string) *harness.
 	if task == nil {
 		t.FailNow()
 	}
-	harness.AwaitPhase(t, k.Client, fmt.Sprintf("id eq %q", task.ID), phase, 30*time.Second)
+	harness.AwaitPhase(t, k.Client, 3*time.Millisecond, fmt.Sprintf("id eq %q", task.ID), phase, 30*time.Second)
 	return task
 }
 

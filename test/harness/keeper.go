@@ -40,6 +40,8 @@ type Keeper struct {
 	// Patience is how long a request may go unanswered, and Longest how long a task
 	// may take.
 	Patience, Longest time.Duration
+	// Pace is how long it waits between two tries.
+	Pace time.Duration
 	// Sending hears that a part of a file was sent, Answered of each launch that was
 	// answered.
 	Sending  func()
@@ -55,7 +57,7 @@ type Keeper struct {
 func NewKeeper(c func() *client.Client, seed, number uint64, rows int) *Keeper {
 	return &Keeper{
 		Client: c, Random: rand.New(rand.NewPCG(seed, number)), Seed: seed + number, Rows: rows,
-		Patience: time.Minute, Longest: 3 * time.Minute, Sending: func() {}, Answered: func(*Launched) {},
+		Patience: time.Minute, Longest: 3 * time.Minute, Pace: 5 * time.Millisecond, Sending: func() {}, Answered: func(*Launched) {},
 		Stored: map[string]State{Accounts: {}, Entitlements: {}},
 	}
 }
@@ -194,7 +196,7 @@ func (k *Keeper) UntilAnswered(tb testing.TB, doing string, ask func() error) {
 			tb.Errorf("%s: %v", doing, err)
 			return
 		}
-		Pause(5 * time.Millisecond)
+		Pause(k.Pace)
 	}
 }
 
@@ -203,7 +205,7 @@ func (k *Keeper) endByHand(tb testing.TB, task *Launched) {
 	tb.Helper()
 	if Pause(time.Duration(k.Random.IntN(500)) * time.Millisecond); k.Random.IntN(2) == 0 {
 		phase := Phases()[2+min(1, k.Random.IntN(4)/3)] // there are fewer deletions
-		AwaitPhase(tb, k.Client, fmt.Sprintf("id eq %q", task.ID), phase, 20*time.Second)
+		AwaitPhase(tb, k.Client, k.Pace, fmt.Sprintf("id eq %q", task.ID), phase, 20*time.Second)
 	}
 	status, event := client.Terminated, "cancelled"
 	ask := func() error {
@@ -242,7 +244,7 @@ func (k *Keeper) Wait(tb testing.TB, id string) *client.Task {
 			tb.Errorf("the launched task %s is lost", id)
 			return nil
 		}
-		Pause(5 * time.Millisecond)
+		Pause(k.Pace)
 	}
 	tb.Errorf("task %s does not end", id)
 	return nil
@@ -253,7 +255,7 @@ func Phases() []string { return []string{"Scanned", "Comparing", "Recorded", "De
 
 // AwaitPhase waits until a task has done something in a phase, but not for ever,
 // nor for one that has ended.
-func AwaitPhase(tb testing.TB, c func() *client.Client, which, phase string, longest time.Duration) {
+func AwaitPhase(tb testing.TB, c func() *client.Client, pace time.Duration, which, phase string, longest time.Duration) {
 	tb.Helper()
 	filter := "completionStatus isnull"
 	if which != "" {
@@ -270,7 +272,7 @@ func AwaitPhase(tb testing.TB, c func() *client.Client, which, phase string, lon
 				return
 			}
 		}
-		Pause(3 * time.Millisecond)
+		Pause(pace)
 	}
 }
 

@@ -35,11 +35,16 @@ func (s *Store) WalkAudit(ctx context.Context, begin func(audit.State) error, en
 		return interpret(doing, err)
 	}
 	defer func() { <-s.lists }()
-	return interpret(doing, s.read(ctx, beginRead+"; SET LOCAL enable_sort = off; "+auditWalkSQL, func(r reading) error {
+	faults, err := s.auditFaults(ctx)
+	if err != nil {
+		return err
+	}
+	return interpret(doing, s.read(ctx, beginRead+"; "+patient+"; SET LOCAL enable_sort = off; "+auditWalkSQL, func(r reading) error {
 		state, err := r.auditState()
 		if err != nil {
 			return err
 		}
+		state.Faults = faults
 		if err := begin(state); err != nil {
 			return err
 		}

@@ -330,3 +330,59 @@ func TestSlowList(t *testing.T) {
 		t.Errorf("%d statements go on, %v", running, err)
 	}
 }
+
+// TestAWriteThatStandsStill: others do not wait for a process that is stopped, or
+// cut off, in the middle of a write; when it goes on, it sees what they have done.
+func TestAWriteThatStandsStill(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	s, still := open(t, url), open(t, url+"&idle_in_transaction_session_timeout=200")
+	if err := create(t.Context(), s, 0); err != nil {
+		t.Fatal(err)
+	}
+	id := busy(1)[0].ID
+	var seen []int
+	_, err := still.Update(t.Context(), id, time.Time{}, func(tk task.Task) (audit.Change, error) {
+		seen = append(seen, tk.Attempt)
+		if len(seen) > 1 {
+			return audit.Change{Change: task.Change{Task: tk}}, nil
+		}
+		_, err := s.Update(t.Context(), id, time.Time{}, func(tk task.Task) (audit.Change, error) {
+			tk.Attempt = 7
+			return audit.Change{Change: task.Change{Task: tk, Changed: true}}, nil
+		})
+		if err != nil {
+			t.Errorf("another write: %v", err)
+		}
+		tk.Attempt = 5
+		return audit.Change{Change: task.Change{Task: tk, Changed: true}}, nil
+	})
+	if err != nil || len(seen) != 2 || seen[1] != 7 {
+		t.Errorf("the write that stood still saw the attempts %v: %v", seen, err)
+	}
+	row, err := s.Get(t.Context(), id, time.Time{})
+	if err != nil || row.Attempt != 7 {
+		t.Errorf("the attempt is %d, %v; want 7", row.Attempt, err)
+	}
+}
+
+// TestAPatientImport: a file that comes slowly is no process that stands still.
+func TestAPatientImport(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.URL(t)+"&idle_in_transaction_session_timeout=100")
+	tasks := busy(2 * importBatch)
+	_, err := s.Import(t.Context(), func(yield func(task.Task, error) bool) {
+		for i, tk := range tasks {
+			if i == importBatch {
+				time.Sleep(300 * time.Millisecond) // longer than a write may stand still
+			}
+			if !yield(tk, nil) {
+				return
+			}
+		}
+	}, false, time.Time{}, func(task.ImportResult) audit.Entry { return audit.Entry{} })
+	if err != nil {
+		t.Error(err)
+	}
+	wantTotal(t, s, int64(len(tasks)))
+}

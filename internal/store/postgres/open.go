@@ -67,8 +67,8 @@ type Store struct {
 }
 
 // Open connects, checks that the schema is Stint's, and brings it up to date. Its
-// errors wrap ErrTooOld, ErrEncoding, ErrNotOurs, ErrNewer, ErrOlder, ErrEmpty or
-// ErrOtherKey; a schema refused so is left untouched.
+// errors wrap ErrTooOld, ErrEncoding, ErrNotOurs, ErrNewer, ErrOlder, ErrEmpty,
+// ErrOtherKey or ErrAltered; a schema refused so is left untouched.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	config, err := poolConfig(o)
 	if err != nil {
@@ -98,6 +98,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		if err := s.openChain(ctx, o); err != nil {
 			return nil, err
 		}
+		if err := s.checkAuditSchema(ctx); err != nil {
+			return nil, err
+		}
 	}
 	s.openBus(schema) //nolint:contextcheck // it lives until Close
 	return s, nil
@@ -119,8 +122,9 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	config.PingTimeout = connectTimeout
 	for name, value := range map[string]string{
 		"application_name": "stint",
-		// A node that vanishes in a transaction must not hold its locks for ever.
-		"idle_in_transaction_session_timeout": "10min",
+		// A node that stands still in a transaction, or is cut off, must not keep those
+		// waiting who take its tasks over.
+		"idle_in_transaction_session_timeout": "10s",
 	} {
 		if config.ConnConfig.RuntimeParams[name] == "" {
 			config.ConnConfig.RuntimeParams[name] = value
@@ -132,6 +136,10 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	}
 	return config, nil
 }
+
+// patient is for a transaction that may stand still while it waits for whoever it
+// reads from or writes to, and keeps nobody waiting who takes over tasks.
+const patient = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 
 const (
 	connectTimeout = 5 * time.Second

@@ -41,6 +41,9 @@ func (s *Store) Import(
 			return unavailable("others were writing the same tasks, or the database was lost; nothing was imported", errAgain)
 		}
 		begun = true
+		if err := t.exec(patient); err != nil {
+			return err
+		}
 		m := &importer{txn: t, ctx: ctx, replace: replace, now: now}
 		if err := m.all(tasks); err != nil {
 			return err
@@ -177,7 +180,7 @@ func (s *Store) Export(ctx context.Context, fn func(task.Row) error) error {
 		return interpret(doing, err)
 	}
 	defer func() { <-s.lists }()
-	return interpret(doing, s.read(ctx, beginRead+"; SET LOCAL enable_sort = off; "+exportSQL, func(r reading) error {
+	return interpret(doing, s.read(ctx, beginRead+"; "+patient+"; SET LOCAL enable_sort = off; "+exportSQL, func(r reading) error {
 		return r.fetchEach("export", exportBatch, func(row rowScanner) error {
 			exported, err := scanRow(row)
 			if err != nil {

@@ -1,0 +1,102 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"stint/internal/app"
+	"stint/internal/apptest"
+	"stint/internal/config"
+	"stint/internal/principal"
+	"stint/internal/store/postgres/pgtest"
+)
+
+// startNode starts one more server on a database.
+func startNode(t *testing.T, db, key string) *app.App {
+	t.Helper()
+	cfg := config.Default()
+	cfg.DB, cfg.KeyFile, cfg.Listen, cfg.OpsListen = db, key, "127.0.0.1:0", "127.0.0.1:0"
+	ctx := context.WithoutCancel(t.Context())
+	a, err := app.New(ctx, cfg, slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Start(ctx)
+	t.Cleanup(func() {
+		if err := a.Stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return a
+}
+
+// TestNodesAreOneServer: who signs in at one may ask another; what one takes away is
+// gone on all; only the first hands out the first token.
+func TestNodesAreOneServer(t *testing.T) {
+	t.Parallel()
+	db, key := pgtest.URL(t), filepath.Join(t.TempDir(), "stint.key")
+	first := apptest.Start(t, apptest.Options{Tokens: true, Configure: func(c *config.Config) { c.DB, c.KeyFile = db, key }})
+	second := startNode(t, db, key)
+	if token, err := second.FirstToken(t.Context(), "admin"); token != nil || err != nil {
+		t.Errorf("the second node hands out %v, %v", token, err)
+	}
+	client := first.Client(t, principal.Client{
+		Sort: principal.PersonalAccessToken, Name: "night", User: "zoe", Levels: []principal.Level{principal.OrgAdmin},
+		Scopes: []principal.Scope{principal.AllScopes},
+	})
+	addr := strings.TrimPrefix(second.URL(), "http://")
+	ask := func(header string) int {
+		return apptest.Send(t, addr, apptest.Request{
+			Method: http.MethodGet, Target: "/task-status/v1", Header: map[string]string{"Authorization": header},
+		}).Status
+	}
+	token := "Bearer " + first.Token(t, client)
+	if got := ask(token); got != http.StatusOK {
+		t.Fatalf("a token of the first node is answered %d by the second", got)
+	}
+	answer := first.Send(t, apptest.Request{Method: http.MethodDelete, Target: "/stint/v1/tokens/" + client.ID})
+	if answer.Status >= 300 {
+		t.Fatalf("revoke: %d", answer.Status)
+	}
+	for begin := time.Now(); ask(token) != http.StatusUnauthorized; time.Sleep(50 * time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatal("the second node still takes the token")
+		}
+	}
+}
+
+// TestTheFirstTokenIsHandedOutOnce: also where all nodes start at once.
+func TestTheFirstTokenIsHandedOutOnce(t *testing.T) {
+	t.Parallel()
+	db, key := pgtest.URL(t), filepath.Join(t.TempDir(), "stint.key")
+	nodes := []*app.App{startNode(t, db, key), startNode(t, db, key), startNode(t, db, key)}
+	type result struct {
+		token *app.FirstToken
+		err   error
+	}
+	results := make(chan result, len(nodes))
+	for _, node := range nodes {
+		go func() {
+			token, err := node.FirstToken(t.Context(), "admin")
+			results <- result{token, err}
+		}()
+	}
+	var got []string
+	for range nodes {
+		switch r := <-results; {
+		case r.err != nil:
+			t.Error(r.err)
+		case r.token != nil:
+			got = append(got, fmt.Sprint(r.token.ID))
+		}
+	}
+	if len(got) != 1 {
+		t.Errorf("the tokens %v were handed out", got)
+	}
+}
