@@ -77,8 +77,9 @@ func TestComposeFile(t *testing.T) {
 		if address := project.Services["proxy"].Networks["inside"].Ipv4Address; p.flag("role") == "api" && p.flag("trusted-proxies") != address {
 			t.Errorf("%s trusts %s, the proxy is %s", p.name, p.flag("trusted-proxies"), address)
 		}
-		if conf := read(t, "examples", "compose", "nginx.conf"); p.flag("role") == "api" && !strings.Contains(conf, "server "+p.name+":8080 ") {
-			t.Errorf("the proxy does not know %s", p.name)
+		if conf := read(t, "examples", "compose", "haproxy.cfg"); p.flag("role") == "api" &&
+			(!strings.Contains(conf, "server "+p.name+" "+p.name+p.port("listen")+"\n") || !strings.Contains(conf, " check port "+p.port("ops-listen")[1:]+" ")) {
+			t.Errorf("the proxy does not know %s, or does not ask it", p.name)
 		}
 	}
 }

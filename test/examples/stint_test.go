@@ -71,6 +71,12 @@ func (p *process) flag(name string) string {
 	return p.env["STINT_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))]
 }
 
+// port returns the end of an address, like :8080.
+func (p *process) port(flag string) string {
+	address := p.flag(flag)
+	return address[strings.LastIndex(address, ":"):]
+}
+
 // stops returns how long a stop may take until it is cut off by the process's own settings.
 func (p *process) stops(t *testing.T) time.Duration {
 	t.Helper()
