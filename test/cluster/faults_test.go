@@ -41,7 +41,7 @@ func (f fault) String() string {
 
 // draw makes the faults of a schedule, each sort once before any comes again.
 func draw(random *rand.Rand, nodes int, longest time.Duration, long bool) []fault {
-	deck := []sort{aKill, aKill, aStop, aCut, aStall, aMute, aCrash, aRestart}
+	deck := []sort{aKill, aKill, aStop, aStop, aCut, aStall, aMute, aCrash, aRestart}
 	seconds := func(low, high float64) time.Duration {
 		return time.Duration((low + random.Float64()*(high-low)) * float64(time.Second))
 	}
@@ -61,9 +61,9 @@ func draw(random *rand.Rand, nodes int, longest time.Duration, long bool) []faul
 				f.lasts = seconds(12, 20)
 			}
 		case aStop:
-			f.lasts = seconds(0.5, 4)
-			if long || random.IntN(2) == 0 {
-				f.lasts = seconds(12, 20)
+			// Long enough, mostly, that another node has taken over meanwhile.
+			if f.lasts = seconds(0.5, 4); random.IntN(4) > 0 {
+				f.lasts, f.hunt = seconds(14, 22), true
 			}
 		case aCut, aStall, aMute:
 			f.lasts = seconds(0.2, 8)
