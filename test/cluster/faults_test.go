@@ -120,7 +120,7 @@ func (h *hurt) run() {
 // bring brings one fault about and heals it.
 func (h *hurt) bring(f fault) {
 	if f.hunt && f.sort != aCrash && f.sort != aRestart {
-		f.node = h.find(f.node)
+		f.node = h.find(f.node, f.sort)
 	}
 	h.c.journal.note("", "fault: %s", f)
 	n := h.c.nodes[f.node]
@@ -173,9 +173,14 @@ func (h *hurt) away(how string, lasts time.Duration) {
 	}
 }
 
-// find returns a node that runs something, but does not wait for one for long.
-func (h *hurt) find(otherwise int) int {
-	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); harness.Pause(20 * time.Millisecond) {
+// find returns a node that runs something, but does not wait for one for long: longest
+// for what is of little use otherwise.
+func (h *hurt) find(otherwise int, s sort) int {
+	longest := 2 * time.Second
+	if s == aStop {
+		longest = 10 * time.Second
+	}
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); harness.Pause(20 * time.Millisecond) {
 		for i := range h.c.nodes {
 			n := h.c.nodes[(otherwise+i)%len(h.c.nodes)]
 			if running, err := h.running(n); err == nil && len(running) > 0 {
