@@ -97,7 +97,7 @@ func (c *cluster) verify(m *model) {
 			continue
 		}
 		full[id] = t
-		if err := apptest.DecodeStintTask(t.Raw(), apptest.WithHistory); err != nil && !moved(err) {
+		if err := apptest.DecodeStintTask(t.Raw(), apptest.WithHistory); err != nil {
 			c.tb.Errorf("task %s: %v", id, err)
 		}
 	}

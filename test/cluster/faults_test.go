@@ -41,7 +41,7 @@ func (f fault) String() string {
 
 // draw makes the faults of a schedule, each sort once before any comes again.
 func draw(random *rand.Rand, nodes int, longest time.Duration, long bool) []fault {
-	deck := []sort{aKill, aKill, aStop, aCut, aStall, aMute, aCrash, aRestart}
+	deck := []sort{aKill, aKill, aStop, aStop, aCut, aStall, aMute, aCrash, aRestart}
 	seconds := func(low, high float64) time.Duration {
 		return time.Duration((low + random.Float64()*(high-low)) * float64(time.Second))
 	}
@@ -61,9 +61,9 @@ func draw(random *rand.Rand, nodes int, longest time.Duration, long bool) []faul
 				f.lasts = seconds(12, 20)
 			}
 		case aStop:
-			f.lasts = seconds(0.5, 4)
-			if long || random.IntN(2) == 0 {
-				f.lasts = seconds(12, 20)
+			// Long enough, mostly, that another node has taken over meanwhile.
+			if f.lasts = seconds(0.5, 4); random.IntN(4) > 0 {
+				f.lasts, f.hunt = seconds(14, 22), true
 			}
 		case aCut, aStall, aMute:
 			f.lasts = seconds(0.2, 8)
@@ -120,7 +120,7 @@ func (h *hurt) run() {
 // bring brings one fault about and heals it.
 func (h *hurt) bring(f fault) {
 	if f.hunt && f.sort != aCrash && f.sort != aRestart {
-		f.node = h.find(f.node)
+		f.node = h.find(f.node, f.sort)
 	}
 	h.c.journal.note("", "fault: %s", f)
 	n := h.c.nodes[f.node]
@@ -173,9 +173,14 @@ func (h *hurt) away(how string, lasts time.Duration) {
 	}
 }
 
-// find returns a node that runs something, but does not wait for one for long.
-func (h *hurt) find(otherwise int) int {
-	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); harness.Pause(20 * time.Millisecond) {
+// find returns a node that runs something, but does not wait for one for long: longest
+// for what is of little use otherwise.
+func (h *hurt) find(otherwise int, s sort) int {
+	longest := 2 * time.Second
+	if s == aStop {
+		longest = 10 * time.Second
+	}
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); harness.Pause(20 * time.Millisecond) {
 		for i := range h.c.nodes {
 			n := h.c.nodes[(otherwise+i)%len(h.c.nodes)]
 			if running, err := h.running(n); err == nil && len(running) > 0 {
