@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Go: a C compiler, for the race detector;
-# PostgreSQL's server, which they start themselves; for test/examples systemd's
-# verifier of units; and for test/clients curl, jq, Python 3, Node.js, and what
-# package-lock.json names.
+# PostgreSQL's server, which they start themselves; for test/backup sqlite3; for
+# test/examples systemd's verifier of units; and for test/clients curl, jq, Python 3,
+# Node.js, and what package-lock.json names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,12 +18,13 @@ need python3 python3
 need node nodejs
 need npm npm
 need systemd-analyze systemd
+need sqlite3 sqlite3
 if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
 	need initdb postgresql
 fi
 if [ ${#packages[@]} -gt 0 ]; then
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-		echo "The tests need a C compiler (gcc), PostgreSQL 15 or later (initdb, pg_ctl), systemd-analyze, curl, jq, python3, node and npm; please install what is missing: ${packages[*]}" >&2
+		echo "The tests need a C compiler (gcc), PostgreSQL 15 or later (initdb, pg_ctl), systemd-analyze, sqlite3, curl, jq, python3, node and npm; please install what is missing: ${packages[*]}" >&2
 		exit 1
 	fi
 	apt-get update -q

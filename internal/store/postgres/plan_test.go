@@ -216,7 +216,7 @@ func plannedFilters() map[string]planned {
 		"launcher":          {filter: compare(query.FieldLauncher, "zoë"), index: "tasks_launcher"},
 		"nobody":            {filter: compare(query.FieldLauncher, "nobody"), index: "tasks_launcher"},
 		"long source":       {filter: compare(query.FieldSource, strings.Repeat("ü", 1000)), index: "tasks_source"},
-		"kind in progress":  {filter: and(compare(query.FieldKind, "IDENTITY_REFRESH"), inProgress), index: "tasks_in_progress_kind"},
+		"kind in progress":  {filter: and(compare(query.FieldKind, "IDENTITY_REFRESH"), inProgress), index: "tasks_in_progress_kind", matches: 40},
 		"source and status": {filter: and(compare(query.FieldStatus, "SUCCESS"), compare(query.FieldSource, "source-199")), index: "tasks_source", matches: 100},
 		"status and source": {filter: and(compare(query.FieldSource, "source-0"), compare(query.FieldStatus, "ERROR")), index: "tasks_status", matches: 300},
 		"not":               {filter: query.Not{Term: compare(query.FieldSource, "source-3")}, index: "tasks_created", walks: true},
