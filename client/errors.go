@@ -63,6 +63,8 @@ type Error struct {
 	Stop bool
 	// RetryAfter is how long the server asked to wait; zero if it did not.
 	RetryAfter time.Duration
+	// Unknown says that what was asked for may have been done all the same.
+	Unknown bool
 }
 
 // Error says what the server said, in one line, without the tracking id.
@@ -129,6 +131,7 @@ func readError(resp *http.Response, op string, now time.Time) *Error {
 		Op: op, Status: resp.StatusCode,
 		TrackingID: resp.Header.Get("X-Request-Id"),
 		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now),
+		Unknown:    resp.Header.Get("Stint-Outcome") == "unknown",
 	}
 	type text struct {
 		Text string `json:"text"`

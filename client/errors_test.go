@@ -79,6 +79,8 @@ func TestWhatMayBeSentAgain(t *testing.T) {
 		"reset, harmless":       {reset, true, true},
 		"reset, may add twice":  {reset, false, false},
 		"503 did nothing":       {&Error{Status: 503}, false, true},
+		"503 may have done it":  {&Error{Status: 503, Unknown: true}, false, false},
+		"503 done twice":        {&Error{Status: 503, Unknown: true}, true, true},
 		"502 may have arrived":  {&Error{Status: 502}, false, false},
 		"502, harmless":         {&Error{Status: 502}, true, true},
 		"500 is an answer":      {&Error{Status: 500}, true, false},

@@ -58,8 +58,8 @@ func mayRetry(err error, repeatable bool) bool {
 	if errors.As(err, &answer) {
 		switch answer.Status {
 		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-			// Both say that nothing was done.
-			return true
+			// Both say that nothing was done, or else that nobody knows.
+			return repeatable || !answer.Unknown
 		case http.StatusBadGateway, http.StatusGatewayTimeout:
 			return repeatable
 		}

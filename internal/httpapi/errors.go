@@ -103,6 +103,9 @@ func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Kind == task.Unavailable || e.Kind == task.TooMany {
 		h.Set("Retry-After", strconv.Itoa(int(max(1, (e.RetryAfter+time.Second-1)/time.Second))))
 	}
+	if e.Unknown {
+		h.Set("Stint-Outcome", "unknown")
+	}
 	var form any = errorBody{
 		DetailCode: code, TrackingID: requestID(ctx), Messages: english(generic), Causes: english(cause),
 		Refused: e.Refused, Stop: e.Stop,

@@ -90,11 +90,13 @@ func TestUnavailableSaysWhenToComeBack(t *testing.T) {
 		draining   bool
 		fail       func() error
 		retryAfter string
+		outcome    string
 	}{
-		"shutting down":  {true, fine, "1"},
-		"database away":  {false, func() error { return &task.Error{Kind: task.Unavailable, Msg: "away", RetryAfter: 7 * time.Second} }, "7"},
-		"does not know":  {false, func() error { return task.Errorf(task.Unavailable, "", "away") }, "1"},
-		"in less than 1": {false, func() error { return &task.Error{Kind: task.Unavailable, Msg: "away", RetryAfter: time.Millisecond} }, "1"},
+		"shutting down":  {true, fine, "1", ""},
+		"database away":  {false, func() error { return &task.Error{Kind: task.Unavailable, Msg: "away", RetryAfter: 7 * time.Second} }, "7", ""},
+		"does not know":  {false, func() error { return task.Errorf(task.Unavailable, "", "away") }, "1", ""},
+		"in less than 1": {false, func() error { return &task.Error{Kind: task.Unavailable, Msg: "away", RetryAfter: time.Millisecond} }, "1", ""},
+		"may be done":    {false, func() error { return &task.Error{Kind: task.Unavailable, Msg: "away", Unknown: true} }, "1", "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,6 +105,9 @@ func TestUnavailableSaysWhenToComeBack(t *testing.T) {
 			wantError(t, answer, 503, "503.0 Service Unavailable")
 			if got := answer.Header.Get("Retry-After"); got != test.retryAfter {
 				t.Errorf("Retry-After is %q, want %q", got, test.retryAfter)
+			}
+			if got := answer.Header.Get("Stint-Outcome"); got != test.outcome {
+				t.Errorf("Stint-Outcome is %q, want %q", got, test.outcome)
 			}
 		})
 	}

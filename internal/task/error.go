@@ -55,6 +55,8 @@ type Error struct {
 	Stop bool
 	// RetryAfter is set for Unavailable and TooMany.
 	RetryAfter time.Duration
+	// Unknown says of Unavailable that what was asked for may have been done.
+	Unknown bool
 	// Allow lists the methods of the resource, for MethodNotAllowed.
 	Allow string
 	Err   error

@@ -176,6 +176,9 @@ func TestCommitUnknown(t *testing.T) {
 	s.OnTask(func(context.Context, pgx.Tx, *task.Task, *task.Task) error { calls++; return nil })
 	err := create(t.Context(), s, 0)
 	wantUnavailable(t, "create", err)
+	if e, ok := errors.AsType[*task.Error](err); !ok || !e.Unknown {
+		t.Errorf("it is not said that nobody knows: %v", err)
+	}
 	if calls != 1 || !errors.Is(err, errUnknown) {
 		t.Errorf("it was tried %d times: %v", calls, err)
 	}

@@ -56,7 +56,10 @@ func interpret(doing string, err error) error {
 	case errors.Is(err, errClosed):
 		return unavailable("the database is closed", err)
 	case errors.Is(err, errUnknown):
-		return unavailable("the database was lost; what was asked for may have been done or not", err)
+		return &task.Error{
+			Kind: task.Unavailable, Msg: "the database was lost; what was asked for may have been done or not",
+			RetryAfter: retryAfter, Unknown: true, Err: err,
+		}
 	case state == stateDiskFull:
 		return unavailable("the disk is full; nothing was written", err)
 	case state == stateReadOnly:
