@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -129,20 +130,24 @@ func TestRollingRestart(t *testing.T) {
 	}
 	var watching sync.WaitGroup
 	watching.Go(func() { b.watch(ctx) })
-	front := &http.Server{Addr: harness.FreeAddress(t), ReadHeaderTimeout: time.Minute, Handler: &httputil.ReverseProxy{
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := &http.Server{ReadHeaderTimeout: time.Minute, Handler: &httputil.ReverseProxy{
 		Rewrite: b.rewrite,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			t.Errorf("%s %s: %v", r.Method, r.URL, err)
 			w.WriteHeader(http.StatusBadGateway)
 		},
 	}}
-	go func() { _ = front.ListenAndServe() }()
+	go func() { _ = front.Serve(listener) }()
 	t.Cleanup(func() { _ = front.Close() })
 	var over atomic.Bool
 	var requests atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 4 {
-		wg.Go(func() { stream(ctx, t, c, "http://"+front.Addr, i, &over, &requests) })
+		wg.Go(func() { stream(ctx, t, c, "http://"+listener.Addr().String(), i, &over, &requests) })
 	}
 	for range rounds {
 		for _, n := range c.nodes {
