@@ -106,10 +106,23 @@ func TestPostgresArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Start(t)
+	recovers(t, server)
 	r := s.restored(s.db)
 	r.holds(before)
 	r.goesOn()
 	r.stop()
+}
+
+// recovers waits until the server has read the archive: before that it takes questions,
+// but no writes.
+func recovers(t *testing.T, server *pgtest.Server) {
+	t.Helper()
+	server.Run(t, "psql", "-h", server.Folder(), "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", `DO $$ BEGIN
+		FOR i IN 1..1200 LOOP
+			EXIT WHEN NOT pg_is_in_recovery();
+			PERFORM pg_sleep(0.1);
+			IF i = 1200 THEN RAISE EXCEPTION 'it is still recovering'; END IF;
+		END LOOP; END $$`)
 }
 
 // mkdir makes a folder beside the cluster that the server may write to.
