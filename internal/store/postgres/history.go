@@ -76,7 +76,7 @@ func (t *txn) addEvent(id task.ID, e task.Event) error {
 		var seq int
 		err = t.queryRow(historyKeySQL, blob(id), e.Key).Scan(&seq)
 		if err == nil {
-			return t.exec(historyCountSQL, e.At.UnixMilli(), []byte(e.Text), blob(id), seq)
+			return t.queue(historyCountSQL, e.At.UnixMilli(), []byte(e.Text), blob(id), seq)
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
@@ -89,6 +89,6 @@ func (t *txn) addEvent(id task.ID, e task.Event) error {
 }
 
 func (t *txn) insertEvent(id task.ID, seq int, e task.Event) error {
-	return t.exec(historyInsertSQL,
+	return t.queue(historyInsertSQL,
 		blob(id), seq, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, []byte(e.Text), e.Key, e.Count)
 }

@@ -54,7 +54,7 @@ func (t *txn) addTallies() (int, error) {
 	if len(ns) == 0 {
 		return 0, nil
 	}
-	return len(ns), t.exec(addTalliesSQL, dimensions, values, buckets, ns)
+	return len(ns), t.queue(addTalliesSQL, dimensions, values, buckets, ns)
 }
 
 // counted folds when this process has left enough. What goes wrong is not the

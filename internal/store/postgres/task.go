@@ -138,14 +138,15 @@ func (t *txn) applyUpdate(id task.ID, since time.Time, fn audit.UpdateFunc) (sto
 		return stored, nil, err
 	}
 	stored = before
+	// Events first: they ask where the history ends.
+	if err := t.addEvents(id, c.Events); err != nil {
+		return stored, nil, err
+	}
 	if c.Err == nil && c.Changed {
 		if err := t.update(&before, &c.Task); err != nil {
 			return stored, nil, err
 		}
 		stored = c.Task
-	}
-	if err := t.addEvents(id, c.Events); err != nil {
-		return stored, nil, err
 	}
 	if c.Entry != nil {
 		return stored, c.Err, t.addAudit(*c.Entry)
@@ -197,7 +198,7 @@ func (t *txn) insert(tk *task.Task) error {
 		return err
 	}
 	t.deltas.Add(tk, 1)
-	if err := t.exec(insertTaskSQL, taskValues(tk, wire)...); err != nil {
+	if err := t.queue(insertTaskSQL, taskValues(tk, wire)...); err != nil {
 		return err
 	}
 	return t.setDeadline(time.Time{}, tk)
@@ -215,7 +216,7 @@ func (t *txn) update(before, after *task.Task) error {
 		t.deltas.Add(before, -1)
 		t.deltas.Add(after, 1)
 	}
-	err = t.exec(updateTaskSQL, after.Modified.UnixMilli(), millis(after.Launched), millis(after.Completed), text(string(after.Status)),
+	err = t.queue(updateTaskSQL, after.Modified.UnixMilli(), millis(after.Launched), millis(after.Completed), text(string(after.Status)),
 		after.Attempt, after.Sequence, millis(after.LastReport), after.HeartbeatLimit.Milliseconds(), millis(after.CancelRequested),
 		bytesOf(after.CancelReason), text(string(after.Reported)), job(after), after.Interruptions, wire, blob(after.ID))
 	if err != nil {
@@ -263,9 +264,9 @@ func (t *txn) setDeadline(before time.Time, after *task.Task) error {
 	case deadline.Equal(before):
 		return nil
 	case deadline.IsZero():
-		return t.exec(noDeadlineSQL, blob(after.ID))
+		return t.queue(noDeadlineSQL, blob(after.ID))
 	}
-	return t.exec(deadlineSQL, blob(after.ID), deadline.UnixMilli())
+	return t.queue(deadlineSQL, blob(after.ID), deadline.UnixMilli())
 }
 
 func scanTask(row rowScanner, more ...any) (task.Task, error) {

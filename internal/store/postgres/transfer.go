@@ -6,8 +6,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"stint/internal/audit"
 	"stint/internal/task"
 )
@@ -97,13 +95,12 @@ func (m *importer) some(tasks []task.Task) error {
 	if err != nil {
 		return err
 	}
-	m.batch = &pgx.Batch{}
 	for i := range tasks {
 		if err := m.one(tasks[i], stored); err != nil {
 			return err
 		}
 	}
-	return m.sendBatch()
+	return nil
 }
 
 // stored locks and returns those of the tasks that are stored.
@@ -146,17 +143,11 @@ func (m *importer) one(tk task.Task, stored map[task.ID]task.Task) error {
 	// The next attempt, so that whoever reported the old one is stale.
 	tk.Attempt = before.Attempt + 1
 	m.result.Replaced++
-	// What it holds and the end of its history are read, so what waits goes first.
-	if err := m.sendBatch(); err != nil {
-		return err
-	}
 	if err := m.txn.replace(&before, &tk); err != nil {
 		return err
 	}
 	stored[tk.ID] = tk
-	err = m.addEvents(tk.ID, []task.Event{{At: m.now, Name: task.EventReplaced, Attempt: tk.Attempt, Text: "replaced by an import", Count: 1}})
-	m.batch = &pgx.Batch{}
-	return err
+	return m.addEvents(tk.ID, []task.Event{{At: m.now, Name: task.EventReplaced, Attempt: tk.Attempt, Text: "replaced by an import", Count: 1}})
 }
 
 // saySame reports whether two tasks say the same in an export.

@@ -34,8 +34,8 @@ type txn struct {
 	// entries are linked to the audit at the end: whoever holds the end of a shard
 	// keeps others waiting.
 	entries []audit.Entry
-	// batch, if there is one, takes the statements of exec, until sendBatch.
-	batch *pgx.Batch
+	// waiting are the statements of queue that have not been sent.
+	waiting *pgx.Batch
 }
 
 // do runs fn in a transaction and returns when its changes are committed, or when
@@ -175,6 +175,9 @@ func (t *txn) finish() (added int, err error) {
 	if added, err = t.addTallies(); err != nil {
 		return 0, fmt.Errorf("count: %w", err)
 	}
+	if err := t.send(); err != nil {
+		return 0, err
+	}
 	return added, t.writeAudit()
 }
 
@@ -189,29 +192,44 @@ func (t *txn) commit() error {
 	return fmt.Errorf("%w: %w", errUnknown, err)
 }
 
-// exec runs a statement. See number for its parameters.
-func (t *txn) exec(query string, args ...any) error {
-	if t.batch != nil {
-		t.batch.Queue(number(query), args...)
+// maxWaiting is how many statements go to the server together.
+const maxWaiting = 500
+
+// queue has a small statement run whose result nobody waits for: before the next one
+// of another method, and before the commit. The way to the server is gone once for
+// all that wait. Its error comes with theirs.
+func (t *txn) queue(query string, args ...any) error {
+	if t.waiting == nil {
+		t.waiting = &pgx.Batch{}
+	}
+	t.waiting.Queue(number(query), args...)
+	if t.waiting.Len() < maxWaiting {
 		return nil
 	}
-	_, err := t.tx.Exec(t.ctx, number(query), args...)
-	return err
+	return t.send()
 }
 
-// sendBatch runs the statements that wait in batch, together. From then on each runs
-// by itself.
-func (t *txn) sendBatch() error {
-	batch := t.batch
-	t.batch = nil
-	if batch.Len() == 0 {
+// send runs the statements that wait.
+func (t *txn) send() error {
+	if t.waiting == nil {
 		return nil
 	}
-	return t.tx.SendBatch(t.ctx, batch).Close()
+	waiting := t.waiting
+	t.waiting = nil
+	return t.tx.SendBatch(t.ctx, waiting).Close()
+}
+
+// exec runs a statement. See number for its parameters.
+func (t *txn) exec(query string, args ...any) error {
+	_, err := t.execRows(query, args...)
+	return err
 }
 
 // execRows is exec that returns how many rows the statement took.
 func (t *txn) execRows(query string, args ...any) (int64, error) {
+	if err := t.send(); err != nil {
+		return 0, err
+	}
 	tag, err := t.tx.Exec(t.ctx, number(query), args...)
 	return tag.RowsAffected(), err
 }
@@ -219,18 +237,29 @@ func (t *txn) execRows(query string, args ...any) (int64, error) {
 // queryRow runs a query of one row. Its Scan says pgx.ErrNoRows where there is
 // none.
 func (t *txn) queryRow(query string, args ...any) rowScanner {
+	if err := t.send(); err != nil {
+		return failed{err}
+	}
 	return t.tx.QueryRow(t.ctx, number(query), args...)
 }
 
 // each runs a query and calls scan for each of its rows. scan can run no other
 // statement: the connection is busy with this one.
 func (t *txn) each(scan func(rowScanner) error, query string, args ...any) error {
+	if err := t.send(); err != nil {
+		return err
+	}
 	rows, err := t.tx.Query(t.ctx, number(query), args...)
 	if err != nil {
 		return err
 	}
 	return scanEach(rows, scan)
 }
+
+// failed is the row of a query that was not run.
+type failed struct{ err error }
+
+func (f failed) Scan(...any) error { return f.err }
 
 type rowScanner interface{ Scan(dest ...any) error }
 
