@@ -6,7 +6,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -108,14 +107,20 @@ func (s *session) listTasks(ctx context.Context, c *client.Client, f *listFlags)
 	if f.limit < 0 {
 		return usagef("--limit %d: at least 0", f.limit)
 	}
-	var since time.Time
 	if f.since != "" {
-		if since, err = s.parseSince(f.since); err != nil {
+		since, err := s.parseSince(f.since)
+		if err != nil {
 			return usagef("--since %w", err)
 		}
+		filter = client.AllOf(client.Since("created", since), filter)
 	}
 	if f.count {
-		return s.countTasks(ctx, c, filter, since)
+		count, err := c.CountTasks(ctx, filter)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(s.Out, count)
+		return err
 	}
 	sink := s.newTaskSink(f.output.value)
 	more, n := false, 0
@@ -126,9 +131,6 @@ func (s *session) listTasks(ctx context.Context, c *client.Client, f *listFlags)
 	for t, err := range c.Tasks(ctx, opts) {
 		if err != nil {
 			return err
-		}
-		if t.Created.Before(since) {
-			break
 		}
 		if f.limit > 0 && n == f.limit {
 			more = true
@@ -145,28 +147,6 @@ func (s *session) listTasks(ctx context.Context, c *client.Client, f *listFlags)
 	if more && f.output.value == "table" && isTerminal(s.Out) {
 		_, err = fmt.Fprintf(s.Err, "These are the newest %d; --limit 0 lists all.\n", n)
 	}
-	return err
-}
-
-func (s *session) countTasks(ctx context.Context, c *client.Client, filter string, since time.Time) error {
-	count := 0
-	if since.IsZero() {
-		var err error
-		if count, err = c.CountTasks(ctx, filter); err != nil {
-			return err
-		}
-	} else {
-		for t, err := range c.Tasks(ctx, client.ListOptions{Filter: filter, Sorters: sortNewestFirst}) {
-			if err != nil {
-				return err
-			}
-			if t.Created.Before(since) {
-				break
-			}
-			count++
-		}
-	}
-	_, err := fmt.Fprintln(s.Out, count)
 	return err
 }
 

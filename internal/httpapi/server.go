@@ -91,7 +91,8 @@ type api struct {
 	issuer, tenantID string
 
 	catalog  *task.Catalog
-	table    *query.Table
+	table    *query.Table // of the original's lists
+	richer   *query.Table // of Stint's own list of tasks
 	log      *slog.Logger
 	now      func() time.Time
 	draining func() bool
@@ -111,7 +112,8 @@ const gzipTag = "-gzip"
 // New returns the handler of the whole API.
 func New(o Options) (http.Handler, error) {
 	a := &api{
-		store: o.Store, tasks: o.Tasks, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog, table: query.Tasks(o.Catalog),
+		store: o.Store, tasks: o.Tasks, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog,
+		table: query.Tasks(o.Catalog), richer: query.StintTasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
 		hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
 	}

@@ -79,7 +79,7 @@ func optionalTime(t time.Time) *string {
 }
 
 func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
-	page, err := a.table.ParsePage(r.URL.RawQuery)
+	page, err := a.richer.ParsePage(r.URL.RawQuery)
 	if err != nil {
 		return err
 	}

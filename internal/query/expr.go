@@ -16,17 +16,20 @@ type Field string
 // The fields of a task. The filter word "type" stands for FieldKind, FieldType
 // or both.
 const (
-	FieldID       Field = "id"
-	FieldSource   Field = "sourceId"
-	FieldStatus   Field = "completionStatus"
-	FieldKind     Field = "kind"
-	FieldType     Field = "type" // the body's type
-	FieldLauncher Field = "launcher"
-	FieldCreated  Field = "created"
+	FieldID        Field = "id"
+	FieldSource    Field = "sourceId"
+	FieldStatus    Field = "completionStatus"
+	FieldKind      Field = "kind"
+	FieldType      Field = "type" // the body's type
+	FieldLauncher  Field = "launcher"
+	FieldCreated   Field = "created"
+	FieldLaunched  Field = "launched"
+	FieldCompleted Field = "completed"
+	FieldModified  Field = "modified"
 )
 
-// Expr is a condition on an element: And, Or, Not, Compare, Prefix, Range or Null. A nil
-// Expr holds for all. String returns the canonical filter text.
+// Expr is a condition on an element: And, Or, Not, Compare, Prefix, Contains, Range or
+// Null. A nil Expr holds for all. String returns the canonical filter text.
 type Expr interface {
 	fmt.Stringer
 	sealed()
@@ -56,6 +59,13 @@ type Prefix struct {
 	Value string
 }
 
+// Contains holds where the field is not null and has the value somewhere in it,
+// ASCII case ignored.
+type Contains struct {
+	Field Field
+	Value string
+}
+
 // Range holds where the field is not null and stands in an order to the value:
 // that of time, of a field that is a time. The value is canonical, and so is what
 // Values gives of such a field (task.FormatTime): the order of their texts is that
@@ -80,13 +90,14 @@ const (
 // Null holds where the field is null.
 type Null struct{ Field Field }
 
-func (And) sealed()     {}
-func (Or) sealed()      {}
-func (Not) sealed()     {}
-func (Compare) sealed() {}
-func (Prefix) sealed()  {}
-func (Range) sealed()   {}
-func (Null) sealed()    {}
+func (And) sealed()      {}
+func (Or) sealed()       {}
+func (Not) sealed()      {}
+func (Compare) sealed()  {}
+func (Prefix) sealed()   {}
+func (Contains) sealed() {}
+func (Range) sealed()    {}
+func (Null) sealed()     {}
 
 // Values gives the value of a field of one element; false is null.
 type Values func(Field) (string, bool)
@@ -129,6 +140,8 @@ func MatchLists(e Expr, v Lists) bool {
 		return slices.ContainsFunc(v(e.Field), e.holds)
 	case Prefix:
 		return slices.ContainsFunc(v(e.Field), e.holds)
+	case Contains:
+		return slices.ContainsFunc(v(e.Field), e.holds)
 	case Range:
 		return slices.ContainsFunc(v(e.Field), e.holds)
 	case Null:
@@ -148,6 +161,10 @@ func (e Compare) holds(value string) bool {
 
 func (e Prefix) holds(value string) bool {
 	return len(value) >= len(e.Value) && task.EqualFoldASCII(value[:len(e.Value)], e.Value)
+}
+
+func (e Contains) holds(value string) bool {
+	return strings.Contains(task.LowerASCII(value), task.LowerASCII(e.Value))
 }
 
 func (e Range) holds(value string) bool {
@@ -187,12 +204,20 @@ func TaskValues(t *task.Task) Values {
 		case FieldLauncher:
 			return t.Launcher, true
 		case FieldCreated:
-			return task.FormatTime(t.Created), true
+			return timeValue(t.Created)
+		case FieldLaunched:
+			return timeValue(t.Launched)
+		case FieldCompleted:
+			return timeValue(t.Completed)
+		case FieldModified:
+			return timeValue(t.Modified)
 		case FieldName:
 		}
 		return "", false
 	}
 }
+
+func timeValue(t time.Time) (string, bool) { return task.FormatTime(t), !t.IsZero() }
 
 // String returns the filter text of e. Where e is what ParseFilter made, or
 // could have made, the text parses back to an expression equal to e.
@@ -209,6 +234,9 @@ func (e Compare) String() string { return text(e) }
 
 // String is described at And.
 func (e Prefix) String() string { return text(e) }
+
+// String is described at And.
+func (e Contains) String() string { return text(e) }
 
 // String is described at And.
 func (e Range) String() string { return text(e) }
@@ -252,6 +280,9 @@ func write(b *strings.Builder, e Expr, outer int) {
 		writeCompare(b, e)
 	case Prefix:
 		b.WriteString(e.Field.word() + " sw ")
+		writeQuoted(b, e.Value)
+	case Contains:
+		b.WriteString(e.Field.word() + " co ")
 		writeQuoted(b, e.Value)
 	case Range:
 		b.WriteString(e.Field.word() + " " + string(e.Order) + " ")

@@ -100,7 +100,7 @@ func TestTextParsesBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		want := querytest.Expr(querytest.Tasks(0, 4).Draw(t, "tasks")...).Draw(t, "filter")
-		got, err := query.Tasks(task.NewCatalog()).ParseFilter(want.String())
+		got, err := query.StintTasks(task.NewCatalog()).ParseFilter(want.String())
 		if len(want.String()) > query.MaxFilterBytes {
 			return
 		}
@@ -146,7 +146,7 @@ func TestTextMatchesTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tasks := querytest.Tasks(1, 6).Draw(t, "tasks")
 		e := querytest.Expr(tasks...).Draw(t, "filter")
-		again, err := query.Tasks(task.NewCatalog()).ParseFilter("not(not(" + e.String() + "))")
+		again, err := query.StintTasks(task.NewCatalog()).ParseFilter("not(not(" + e.String() + "))")
 		if err != nil {
 			t.Skip("too long")
 		}

@@ -82,8 +82,9 @@ func build(op operator, columns []Field, operands []operand) Expr {
 	case opGt, opGe, opLt, opLe:
 		return ranges(Order(op), columns[0], operands[0])
 	case opCo:
+		return Contains{columns[0], operands[0].value}
 	}
-	panic("query: a table allows the operator " + string(op) + ", which makes no expression yet")
+	panic("query: no expression for the operator " + string(op))
 }
 
 // ranges compares with what is left of a value. What is after the whole value, or

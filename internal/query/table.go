@@ -65,6 +65,32 @@ func Tasks(c *task.Catalog) *Table {
 	}
 }
 
+// StintTasks returns the table of /stint/v1/tasks: that of Tasks, and what the original
+// does not have.
+func StintTasks(c *task.Catalog) *Table {
+	t := Tasks(c)
+	for i := range t.fields {
+		f := &t.fields[i]
+		f.operators, f.hints = []operator{opEq, opNe, opIn}, nil
+		switch f.word {
+		case "sourceId":
+			f.operators = append(f.operators, opCo, opSw, opIsNull, opPr)
+		case "completionStatus":
+			f.operators = append(f.operators, opIsNull, opPr)
+		case "launcher":
+			f.operators = append(f.operators, opCo, opSw)
+		}
+	}
+	for _, at := range []Field{FieldCreated, FieldLaunched, FieldCompleted, FieldModified} {
+		f := field{word: string(at), columns: []Field{at}, operators: ordered(), resolve: resolveTime(at)}
+		if at == FieldLaunched || at == FieldCompleted {
+			f.operators = append(f.operators, opIsNull, opPr)
+		}
+		t.fields = append(t.fields, f)
+	}
+	return t
+}
+
 // field finds a field by its word; case matters.
 func (t *Table) field(word string) (*field, bool) {
 	for i := range t.fields {

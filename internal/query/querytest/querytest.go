@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -139,16 +140,47 @@ func drawTerms(t *rapid.T, depth int, leaf func(*rapid.T) query.Expr) []query.Ex
 }
 
 func drawLeaf(t *rapid.T, tasks []task.Task) query.Expr {
-	switch rapid.IntRange(0, 2).Draw(t, "comparison") {
+	switch rapid.IntRange(0, 5).Draw(t, "comparison") {
 	case 1:
-		return query.Null{Field: query.FieldStatus}
+		return query.Null{Field: rapid.SampledFrom([]query.Field{
+			query.FieldStatus, query.FieldStatus, query.FieldSource, query.FieldLaunched, query.FieldCompleted,
+		}).Draw(t, "null")}
 	case 2:
 		return drawTypes(t, tasks)
+	case 3:
+		return drawTimes(t, tasks)
+	case 4:
+		return drawPart(t, tasks)
 	}
 	f := rapid.SampledFrom([]query.Field{
 		query.FieldID, query.FieldSource, query.FieldStatus, query.FieldKind, query.FieldType, query.FieldLauncher,
 	}).Draw(t, "field")
 	return drawCompare(t, tasks, f)
+}
+
+// drawTimes draws a comparison of a time.
+func drawTimes(t *rapid.T, tasks []task.Task) query.Expr {
+	f := rapid.SampledFrom([]query.Field{
+		query.FieldCreated, query.FieldCreated, query.FieldLaunched, query.FieldCompleted, query.FieldModified,
+	}).Draw(t, "time")
+	order := rapid.SampledFrom([]query.Order{query.After, query.NotLess, query.Before, query.NotAfter}).Draw(t, "order")
+	return query.Range{Field: f, Order: order, Value: valueGenerator(tasks, f).Draw(t, "value")}
+}
+
+// drawPart draws a comparison with a part of a text.
+func drawPart(t *rapid.T, tasks []task.Task) query.Expr {
+	f := rapid.SampledFrom([]query.Field{query.FieldSource, query.FieldLauncher}).Draw(t, "text")
+	whole := valueGenerator(tasks, f).Draw(t, "like")
+	if rapid.Bool().Draw(t, "begins") {
+		return query.Prefix{Field: f, Value: whole[:drawCut(t, whole)]}
+	}
+	rest := whole[drawCut(t, whole):]
+	return query.Contains{Field: f, Value: rest[:drawCut(t, rest)]}
+}
+
+// drawCut draws where a text is cut, so that what is left is still characters.
+func drawCut(t *rapid.T, whole string) int {
+	return rapid.IntRange(0, len(whole)).Filter(func(n int) bool { return utf8.ValidString(whole[:n]) && utf8.ValidString(whole[n:]) }).Draw(t, "length")
 }
 
 // drawTypes draws what a list of kinds and body types is resolved to.
@@ -198,7 +230,9 @@ func unknownGenerator(f query.Field) *rapid.Generator[string] {
 		return rapid.Map(rapid.SampledFrom(task.Types()), asString)
 	case query.FieldID:
 		return rapid.OneOf(rapid.Map(idGenerator(), asString), rapid.Map(textGenerator(), notID), rapid.Just(""))
-	case query.FieldSource, query.FieldLauncher, query.FieldCreated, query.FieldName:
+	case query.FieldCreated, query.FieldLaunched, query.FieldCompleted, query.FieldModified:
+		return rapid.Map(createdGenerator(), task.FormatTime)
+	case query.FieldSource, query.FieldLauncher, query.FieldName:
 	}
 	return rapid.OneOf(textGenerator(), rapid.Just(""))
 }

@@ -47,6 +47,11 @@ func onColumn(column func(query.Field) string) func(query.Expr) clause {
 			return compare(column(e.Field), parameters(e))
 		case query.Prefix:
 			return startsWith(column(e.Field), e.Value)
+		case query.Contains:
+			if !storable(e.Value) {
+				return nothing()
+			}
+			return clause{"strpos(" + column(e.Field) + ", ?) > 0", []any{task.LowerASCII(e.Value)}}
 		case query.Range:
 			return clause{column(e.Field) + " " + comparison(e.Order) + " ?", []any{e.Time().UnixMilli()}}
 		}
@@ -192,8 +197,8 @@ func column(f query.Field) string {
 		return "type"
 	case query.FieldLauncher:
 		return "lower(launcher)"
-	case query.FieldCreated:
-		return "created"
+	case query.FieldCreated, query.FieldLaunched, query.FieldCompleted, query.FieldModified:
+		return string(f)
 	case query.FieldName:
 		return "lower(name)"
 	case query.FieldUser:

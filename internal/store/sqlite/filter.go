@@ -44,6 +44,8 @@ func onColumn(column func(query.Field) string) func(query.Expr) clause {
 			return compare(column(e.Field), parameters(e))
 		case query.Prefix:
 			return startsWith(column(e.Field), e.Value)
+		case query.Contains:
+			return clause{"instr(lower(" + column(e.Field) + "), ?) > 0", []any{task.LowerASCII(e.Value)}}
 		case query.Range:
 			return clause{column(e.Field) + " " + comparison(e.Order) + " ?", []any{e.Time().UnixMilli()}}
 		}
@@ -130,8 +132,8 @@ func column(f query.Field) string {
 		return "type"
 	case query.FieldLauncher:
 		return "launcher"
-	case query.FieldCreated:
-		return "created"
+	case query.FieldCreated, query.FieldLaunched, query.FieldCompleted, query.FieldModified:
+		return string(f)
 	case query.FieldName:
 		return "name"
 	case query.FieldUser:

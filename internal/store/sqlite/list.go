@@ -62,9 +62,9 @@ func tooSlow(caller context.Context, doing string, err error) error {
 }
 
 func list(r reading, page query.Page, since int64) (rows []task.Row, total int64, err error) {
-	page.Filter = query.Simplify(page.Filter)
-	l := &lister{reading: r, since: since, filter: page.Filter}
-	if l.plan, err = (&planner{r}).plan(page.Filter); err != nil {
+	rest, after, before := query.Created(query.Simplify(page.Filter))
+	l := &lister{reading: r, since: max(since, after), until: min(before, maxTime), filter: rest}
+	if l.plan, err = (&planner{r}).plan(rest); err != nil {
 		return nil, 0, fmt.Errorf("plan: %w", err)
 	}
 	total = -1
@@ -83,6 +83,7 @@ func list(r reading, page query.Page, since int64) (rows []task.Row, total int64
 type lister struct {
 	reading
 	since  int64 // created > since
+	until  int64 // created < until
 	filter query.Expr
 	plan   plan
 }
@@ -96,7 +97,7 @@ type window struct {
 }
 
 func (l *lister) page(page query.Page) ([]task.Row, error) {
-	w := window{from: l.since, to: maxTime, skip: int64(page.Offset), desc: page.Sort[0].Desc}
+	w := window{from: l.since, to: l.until, skip: int64(page.Offset), desc: page.Sort[0].Desc}
 	if l.plan.tallied && w.skip > 0 {
 		if err := l.seek(&w); err != nil {
 			return nil, err
@@ -186,11 +187,14 @@ const maxTime = int64(1) << 62
 
 // count returns how many visible rows the filter selects.
 func (l *lister) count() (int64, error) {
+	if l.since >= l.until-1 {
+		return 0, nil
+	}
 	if l.plan.tallied {
 		return l.tally(l.plan)
 	}
 	if not, ok := l.filter.(query.Not); ok {
-		inner := lister{reading: l.reading, since: l.since, filter: not.Term}
+		inner := lister{reading: l.reading, since: l.since, until: l.until, filter: not.Term}
 		var err error
 		if inner.plan, err = (&planner{l.reading}).plan(not.Term); err != nil {
 			return 0, err
@@ -204,7 +208,7 @@ func (l *lister) count() (int64, error) {
 		})
 		return all - n, err
 	}
-	w := window{from: l.since, to: maxTime}
+	w := window{from: l.since, to: l.until}
 	var c clause
 	if len(l.plan.branches) == 1 {
 		c = l.branchSQL("count(*)", l.plan.branches[0], w)
@@ -222,13 +226,23 @@ func (l *lister) count() (int64, error) {
 	return n, err
 }
 
-// tally counts the visible rows of a tallied plan: whole spans from the stored
-// counts, and the rows of the one short span that visibility cuts.
+// tally counts the rows of a tallied plan.
 func (l *lister) tally(p plan) (int64, error) {
-	if l.since < 0 {
+	n, err := l.tallyAfter(p, l.since)
+	if err != nil || l.until >= maxTime {
+		return n, err
+	}
+	late, err := l.tallyAfter(p, l.until-1)
+	return n - late, err
+}
+
+// tallyAfter counts the rows of a tallied plan that were created after a moment: whole
+// spans from the stored counts, and the rows of the one short span that it cuts.
+func (l *lister) tallyAfter(p plan, since int64) (int64, error) {
+	if since < 0 {
 		return l.sumSpans(p, tally.Range{Level: tally.Levels - 1, From: 0, To: maxTime})
 	}
-	spans, restEnd := tally.Since(l.since + 1)
+	spans, restEnd := tally.Since(since + 1)
 	var total int64
 	for _, r := range spans {
 		n, err := l.sumSpans(p, r)
@@ -240,7 +254,7 @@ func (l *lister) tally(p plan) (int64, error) {
 	rest := lister{reading: l.reading, plan: p}
 	for _, b := range p.branches {
 		var n int64
-		c := rest.branchSQL("count(*)", b, window{from: l.since, to: restEnd})
+		c := rest.branchSQL("count(*)", b, window{from: since, to: restEnd})
 		if err := l.queryRow(c.sql, c.args...).Scan(&n); err != nil {
 			return 0, err
 		}
@@ -270,13 +284,22 @@ func spanSQL(what string, p plan, r tally.Range) clause {
 // seek moves the window's edge past most of the rows that it skips, by walking
 // down the stored counts: what is left to skip lies in one short span.
 func (l *lister) seek(w *window) error {
-	if !w.desc {
+	if w.desc {
+		if l.until < maxTime {
+			late, err := l.tallyAfter(l.plan, l.until-1)
+			if err != nil {
+				return err
+			}
+			w.skip += late
+			w.to = maxTime
+		}
+	} else {
 		// Rows that are not visible come first in this direction.
 		all, err := l.sumSpans(l.plan, tally.Range{Level: tally.Levels - 1, From: 0, To: maxTime})
 		if err != nil {
 			return err
 		}
-		visible, err := l.tally(l.plan)
+		visible, err := l.tallyAfter(l.plan, l.since)
 		if err != nil {
 			return err
 		}
