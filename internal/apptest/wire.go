@@ -92,8 +92,10 @@ func DecodeError(data []byte, status int, report bool) error {
 		}
 	}
 	return decode(data, inAll(anObject(members), func(_ string, v any) error {
-		if object, ok := v.(map[string]any); ok && object["refused"] == "late" && object["stop"] != true {
-			return errors.New(`/stop must be true where /refused is "late"`)
+		// Whoever was only taken for lost may be well, and is not told to stop.
+		lost := strings.Contains(string(data), "the task ended as TEMPERROR at ")
+		if object, ok := v.(map[string]any); ok && object["refused"] == "late" && object["stop"] != true && !lost {
+			return errors.New(`/stop must be true where /refused is "late", unless the task was taken for lost`)
 		}
 		return nil
 	}))

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +43,7 @@ func newServeCommand(s *session) *cobra.Command {
 				return errors.Join(err, a.Stop())
 			}
 			if first != nil {
-				printFirstToken(s.Out, cmp.Or(cfg.PublicURL, a.URL()), first)
+				printFirstToken(s.Out, a.URL(), first)
 			}
 			return a.Run(cmd.Context())
 		},

@@ -63,7 +63,6 @@ func TestCases(t *testing.T) {
 			t.Parallel()
 			if c.writes() {
 				c.play(t, startWithTasks(t))
-				c.play(t, apptest.Start(t, apptest.Options{Import: caseTasks(t), Postgres: true}))
 				return
 			}
 			c.play(t, shared)

@@ -18,6 +18,7 @@ import (
 
 	"stint/api"
 	"stint/internal/apptest"
+	"stint/internal/config"
 	"stint/internal/httpapi"
 	"stint/internal/principal"
 )
@@ -154,7 +155,9 @@ func startSecured(t *testing.T) *secured {
 	t.Helper()
 	clock := &movable{ahead: -25 * time.Hour}
 	s := &secured{
-		Server: apptest.Start(t, apptest.Options{Tokens: true, Now: clock.now}), checked: apptest.NewClient(t),
+		Server: apptest.Start(t, apptest.Options{Tokens: true, Now: clock.now, Configure: func(c *config.Config) {
+			c.TokenLifetime = config.Duration(12 * time.Hour) // all other tests may run before the last of these
+		}}), checked: apptest.NewClient(t),
 		plain:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 		tokens: map[string]string{}, refused: map[string]string{},
 	}

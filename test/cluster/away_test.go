@@ -23,6 +23,7 @@ import (
 // TestDatabaseAway: while the database is away requests are answered so, and when it
 // is back everything goes on by itself.
 func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"immediate", "fast"} {
 		t.Run(how, func(t *testing.T) {
 			c := newCluster(t, seedOf(t), nil, nil)
@@ -115,6 +116,7 @@ func (b *balancer) rewrite(r *httputil.ProxyRequest) {
 // TestRollingRestart: nodes are restarted one by one behind a load balancer, and
 // nobody notices.
 func TestRollingRestart(t *testing.T) {
+	t.Parallel()
 	rounds := 2
 	if testing.Short() {
 		rounds = 1
@@ -236,6 +238,7 @@ func stream(ctx context.Context, t *testing.T, c *cluster, base string, number i
 
 // TestStartWithoutDatabase: a node that is started while its database is away says so.
 func TestStartWithoutDatabase(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, seedOf(t), nil)
 	c.startAll(t)
 	n := c.nodes[0]

@@ -58,6 +58,7 @@ func timeOf(t *testing.T) time.Duration {
 // TestSchedule plays a random schedule of requests and faults, then holds everything
 // against what the clients know.
 func TestSchedule(t *testing.T) {
+	t.Parallel()
 	seed, longest := seedOf(t), timeOf(t)
 	t.Logf("%s=%d %s=%s", seedName, seed, timeName, longest)
 	c := newCluster(t, seed, nil, nil, nil)

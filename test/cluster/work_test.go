@@ -53,6 +53,7 @@ func (c *cluster) runner(t *testing.T, id string) *node {
 
 // TestEndedFromAnotherNode: launched on one node, run on a second, cleared on a third.
 func TestEndedFromAnotherNode(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, seedOf(t), []string{"--role", "api"}, []string{"--role", "worker"}, []string{"--role", "api"})
 	c.startAll(t)
 	first, worker, last := c.nodes[0], c.nodes[1], c.nodes[2]
@@ -179,6 +180,7 @@ func recorded(t *client.Task) (n int) {
 // TestTakeover: a node that runs an aggregation is killed, and another goes on from
 // where it was.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, seedOf(t), nil, nil, nil)
 	c.startAll(t)
 	k, task, want := c.begin(t, c.nodes[0], 30_000, "Recorded")
@@ -240,6 +242,7 @@ func (c *cluster) leastAfter(n *node, id string, over <-chan struct{}) int {
 // TestFencing: a node that runs an aggregation stands still, or hears nothing from the
 // database, until another has taken over. What it writes afterwards is refused.
 func TestFencing(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]struct{ begin, end func(c *cluster, n *node) }{
 		"stopped": {(*cluster).stop, (*cluster).cont},
 		"cut off": {
@@ -248,6 +251,7 @@ func TestFencing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := newCluster(t, seedOf(t), nil, nil, nil)
 			c.startAll(t)
 			k, task, want := c.begin(t, c.nodes[0], 30_000, "Recorded")
