@@ -32,16 +32,7 @@ func (s *Store) Import(
 	entry func(task.ImportResult) audit.Entry,
 ) (task.ImportResult, error) {
 	var result task.ImportResult
-	begun := false
-	err := s.doAlone(ctx, "import tasks", func(t *txn) error {
-		if begun {
-			// The file was read, and may not be readable again.
-			return unavailable("others were writing the same tasks, or the database was lost; nothing was imported", errAgain)
-		}
-		begun = true
-		if err := t.exec(patient); err != nil {
-			return err
-		}
+	err := s.doOnce(ctx, "import tasks", func(t *txn) error {
 		m := &importer{txn: t, ctx: ctx, replace: replace, now: now}
 		if err := m.all(tasks); err != nil {
 			return err

@@ -54,6 +54,22 @@ func (s *Store) doAlone(ctx context.Context, doing string, fn func(*txn) error) 
 	return s.run(ctx, doing, 0, fn)
 }
 
+// doOnce is doAlone for a write that reads what may come slowly and may not be readable
+// again: it is not run again, and may stand still.
+func (s *Store) doOnce(ctx context.Context, doing string, fn func(*txn) error) error {
+	begun := false
+	return s.doAlone(ctx, doing, func(t *txn) error {
+		if begun {
+			return unavailable("others were writing, or the database was lost; nothing was imported", errAgain)
+		}
+		begun = true
+		if err := t.exec(patient); err != nil {
+			return err
+		}
+		return fn(t)
+	})
+}
+
 func (s *Store) run(ctx context.Context, doing string, timeout time.Duration, fn func(*txn) error) error {
 	if err := s.use.enter(); err != nil {
 		return interpret(doing, err)
