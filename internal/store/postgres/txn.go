@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
 )
 
@@ -277,7 +278,7 @@ type failed struct{ err error }
 
 func (f failed) Scan(...any) error { return f.err }
 
-type rowScanner interface{ Scan(dest ...any) error }
+type rowScanner = sqlrow.Scanner
 
 func scanEach(rows pgx.Rows, scan func(rowScanner) error) error {
 	defer rows.Close()
