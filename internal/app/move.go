@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -71,13 +70,7 @@ func ImportAll(ctx context.Context, o ImportOptions) (dump.Counts, error) {
 	defer store.Close()
 	now := task.Millis(o.Now())
 	return store.Restore(ctx, joined(first, next), func(rows dump.Counts) audit.Entry {
-		after, merr := json.Marshal(map[string]any{"file": o.Name, "sha256": o.Hash(), "rows": rows})
-		if merr != nil {
-			after = nil
-		}
-		return audit.Entry{
-			At: now, Origin: audit.Origin{Actor: o.Actor, Agent: "stint import"}, Action: audit.Import, Object: o.Name, After: after,
-		}
+		return o.entry(now, map[string]any{"rows": rows})
 	})
 }
 

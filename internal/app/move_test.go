@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -243,21 +242,9 @@ func TestNothingIsMovedIntoAServersDatabase(t *testing.T) {
 // serve starts a server, which lives as long as the test, and returns it.
 func (m moving) serve(db string) *app.App {
 	m.Helper()
-	cfg := config.Default()
-	cfg.DB, cfg.KeyFile, cfg.InsecureNoAuth, cfg.Poll = db, m.keyFile, true, config.Duration(20*time.Millisecond)
-	cfg.Listen, cfg.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
-	ctx := context.WithoutCancel(m.Context())
-	a, err := app.New(ctx, cfg, slog.New(slog.DiscardHandler), time.Now)
-	if err != nil {
-		m.Fatal(err)
-	}
-	a.Start(ctx)
-	m.Cleanup(func() {
-		if err := a.Stop(); err != nil {
-			m.Errorf("stop the server: %v", err)
-		}
+	return start(m, db, m.keyFile, func(c *config.Config) {
+		c.InsecureNoAuth, c.Poll = true, config.Duration(20*time.Millisecond)
 	})
-	return a
 }
 
 // cutOff is a store whose first transaction of an attempt is its last.

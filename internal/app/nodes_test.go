@@ -16,23 +16,30 @@ import (
 	"stint/internal/store/postgres/pgtest"
 )
 
-// startNode starts one more server on a database.
-func startNode(t *testing.T, db, key string) *app.App {
-	t.Helper()
+// start starts one more server on a database, which lives as long as the test.
+func start(tb testing.TB, db, key string, configure func(*config.Config)) *app.App {
+	tb.Helper()
 	cfg := config.Default()
 	cfg.DB, cfg.KeyFile, cfg.Listen, cfg.OpsListen = db, key, "127.0.0.1:0", "127.0.0.1:0"
-	ctx := context.WithoutCancel(t.Context())
+	configure(&cfg)
+	ctx := context.WithoutCancel(tb.Context())
 	a, err := app.New(ctx, cfg, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	a.Start(ctx)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := a.Stop(); err != nil {
-			t.Errorf("stop: %v", err)
+			tb.Errorf("stop the server: %v", err)
 		}
 	})
 	return a
+}
+
+// startNode starts one that asks for tokens.
+func startNode(tb testing.TB, db, key string) *app.App {
+	tb.Helper()
+	return start(tb, db, key, func(*config.Config) {})
 }
 
 // TestNodesAreOneServer: who signs in at one may ask another; what one takes away is

@@ -41,16 +41,20 @@ func Import(ctx context.Context, o ImportOptions) (_ task.ImportResult, err erro
 	defer store.Close()
 	now := task.Millis(o.Now())
 	return store.Import(ctx, transfer.Read(o.In, task.NewCatalog()), o.Replace, now, func(r task.ImportResult) audit.Entry {
-		after, merr := json.Marshal(map[string]any{
-			"file": o.Name, "sha256": o.Hash(), "added": r.Added, "unchanged": r.Unchanged, "replaced": r.Replaced,
-		})
-		if merr != nil {
-			after = nil
-		}
-		return audit.Entry{
-			At: now, Origin: audit.Origin{Actor: o.Actor, Agent: "stint import"}, Action: audit.Import, Object: o.Name, After: after,
-		}
+		return o.entry(now, map[string]any{"added": r.Added, "unchanged": r.Unchanged, "replaced": r.Replaced})
 	})
+}
+
+// entry is the audit entry of an import that did something.
+func (o *ImportOptions) entry(now time.Time, did map[string]any) audit.Entry {
+	did["file"], did["sha256"] = o.Name, o.Hash()
+	after, err := json.Marshal(did)
+	if err != nil {
+		after = nil
+	}
+	return audit.Entry{
+		At: now, Origin: audit.Origin{Actor: o.Actor, Agent: "stint import"}, Action: audit.Import, Object: o.Name, After: after,
+	}
 }
 
 // Export writes all tasks of a database, oldest first, and returns how many.

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"stint/internal/task"
@@ -14,39 +13,20 @@ import (
 // Listener hears which tasks other processes have ended: it wakes those that wait
 // for them here, and stops their work here.
 type Listener struct {
-	tasks  *Tasks
-	log    *slog.Logger
-	mu     sync.Mutex
-	cancel context.CancelFunc
-	done   chan struct{}
+	routine
+	tasks *Tasks
+	log   *slog.Logger
 }
 
 // NewListener returns a listener on the bus of tasks; Start and Stop begin and end
 // it.
 func NewListener(tasks *Tasks, log *slog.Logger) *Listener { return &Listener{tasks: tasks, log: log} }
 
-// Start begins to listen. It is called once.
+// Start begins to listen. A second call does nothing.
 func (l *Listener) Start(ctx context.Context) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	ctx, l.cancel = context.WithCancel(ctx)
-	l.done = make(chan struct{})
-	go func(done chan<- struct{}) {
-		defer close(done)
+	l.begin(ctx, func(ctx context.Context) {
 		l.tasks.bus.Listen(ctx, l.tasks.heard, func() { l.catchUp(ctx) })
-	}(l.done)
-}
-
-// Stop ends the listener and returns when it has ended. It is safe before Start and
-// more than once.
-func (l *Listener) Stop() {
-	l.mu.Lock()
-	cancel, done := l.cancel, l.done
-	l.mu.Unlock()
-	if cancel != nil {
-		cancel()
-		<-done
-	}
+	})
 }
 
 // catchUp does what the listener would have done for all that it has not heard.

@@ -11,7 +11,11 @@ type loop struct {
 	interval time.Duration
 	run      func(ctx context.Context)
 	when     func() bool // nil: always
+	routine
+}
 
+// routine is what goes on beside requests, between Start and Stop.
+type routine struct {
 	start  sync.Once
 	mu     sync.Mutex
 	cancel context.CancelFunc
@@ -24,18 +28,9 @@ func (l *loop) OnlyWhen(when func() bool) { l.when = when }
 
 // Start begins the loop: the first run comes one interval later. A second call
 // does nothing.
-func (l *loop) Start(ctx context.Context) {
-	l.start.Do(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		ctx, l.cancel = context.WithCancel(ctx)
-		l.done = make(chan struct{})
-		go l.loop(ctx, l.done)
-	})
-}
+func (l *loop) Start(ctx context.Context) { l.begin(ctx, l.loop) }
 
-func (l *loop) loop(ctx context.Context, done chan<- struct{}) {
-	defer close(done)
+func (l *loop) loop(ctx context.Context) {
 	tick := time.NewTicker(l.interval)
 	defer tick.Stop()
 	for {
@@ -50,12 +45,27 @@ func (l *loop) loop(ctx context.Context, done chan<- struct{}) {
 	}
 }
 
-// Stop ends the loop and returns when its last run has ended. It is safe before
+// begin runs fn, which ends soon after its context has. A second call does nothing.
+func (r *routine) begin(ctx context.Context, fn func(ctx context.Context)) {
+	r.start.Do(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		ctx, r.cancel = context.WithCancel(ctx)
+		done := make(chan struct{})
+		r.done = done
+		go func() {
+			defer close(done)
+			fn(ctx)
+		}()
+	})
+}
+
+// Stop ends what Start began and returns when that has ended. It is safe before
 // Start and more than once.
-func (l *loop) Stop() {
-	l.mu.Lock()
-	cancel, done := l.cancel, l.done
-	l.mu.Unlock()
+func (r *routine) Stop() {
+	r.mu.Lock()
+	cancel, done := r.cancel, r.done
+	r.mu.Unlock()
 	if cancel == nil {
 		return
 	}

@@ -26,10 +26,7 @@ func TestSQLite(t *testing.T) {
 	if err := os.Chmod(backup, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := s.restored(backup)
-	r.holds(before)
-	r.goesOn()
-	r.stop()
+	s.isWholeOn(backup, before)
 }
 
 // TestSQLiteStopped copies the file of a server that was stopped: it is all there is.
@@ -44,10 +41,7 @@ func TestSQLiteStopped(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "cp", s.db, backup).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	r := s.restored(backup)
-	r.holds(before)
-	r.goesOn()
-	r.stop()
+	s.isWholeOn(backup, before)
 }
 
 // TestPostgresDump dumps a database while a server writes to it, and restores it into
@@ -64,10 +58,7 @@ func TestPostgresDump(t *testing.T) {
 	server.Run(t, "createdb", "-h", server.Folder(), "-U", "postgres", "restored")
 	server.Run(t, "pg_restore", "-h", server.Folder(), "-U", "postgres", "--exit-on-error", "--single-transaction", "-d", "restored", dump)
 	server.Run(t, "vacuumdb", "-h", server.Folder(), "-U", "postgres", "--analyze-only", "restored")
-	r := s.restored(strings.Replace(s.db, "@/postgres?", "@/restored?", 1))
-	r.holds(before)
-	r.goesOn()
-	r.stop()
+	s.isWholeOn(strings.Replace(s.db, "@/postgres?", "@/restored?", 1), before)
 }
 
 // TestPostgresArchive copies a cluster while a server writes to it, archives what is
@@ -107,10 +98,7 @@ func TestPostgresArchive(t *testing.T) {
 	}
 	server.Start(t)
 	recovers(t, server)
-	r := s.restored(s.db)
-	r.holds(before)
-	r.goesOn()
-	r.stop()
+	s.isWholeOn(s.db, before)
 }
 
 // recovers waits until the server has read the archive: before that it takes questions,

@@ -241,6 +241,16 @@ func (s *site) verifies() {
 	}
 }
 
+// isWholeOn holds the site on a restored database, with a copy of the key, against what
+// was answered before it was backed up, and has it go on.
+func (s *site) isWholeOn(db string, before []string) {
+	s.t.Helper()
+	r := s.restored(db)
+	r.holds(before)
+	r.goesOn()
+	r.stop()
+}
+
 // restored returns the site on another database, with a copy of the key.
 func (s *site) restored(db string) *site {
 	s.t.Helper()

@@ -102,7 +102,7 @@ func (k *keeper) atOnce(a client.Aggregation, text []byte, f harness.File) {
 		}
 	}
 	for _, l := range launches {
-		k.Finish(k.c.tb, l.task, k.Stored[l.task.Class].Work(l.file, int(l.a.AllowDeletions), false))
+		k.Settle(k.c.tb, l.task, k.Stored[l.task.Class].Work(l.file, int(l.a.AllowDeletions), false))
 	}
 }
 

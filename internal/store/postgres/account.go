@@ -11,6 +11,7 @@ import (
 
 	"stint/internal/account"
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -38,7 +39,7 @@ func scanRecord(row rowScanner, more ...any) (account.Stored, error) {
 	var id, source, last []byte
 	var created, modified int64
 	err := row.Scan(append(more, &id, &source, &r.SourceName, &r.Key, &r.Name, &created, &modified, &r.LastChange, &last, &r.Body)...)
-	r.ID, r.SourceID, r.LastTaskID = idOf(id), idOf(source), idOf(last)
+	r.ID, r.SourceID, r.LastTaskID = sqlrow.ID(id), sqlrow.ID(source), sqlrow.ID(last)
 	r.Created, r.Modified = time.UnixMilli(created).UTC(), time.UnixMilli(modified).UTC()
 	return r, err
 }
@@ -58,7 +59,7 @@ func (s *Store) Entitlement(ctx context.Context, id task.ID) (account.Stored, er
 func (s *Store) record(ctx context.Context, class account.Class, id task.ID) (account.Stored, error) {
 	var found account.Stored
 	err := s.readOne(ctx, "get "+class.String(), func(r reading) (err error) {
-		found, err = scanRecord(r.queryRow(ofClass(recordSQL, class), blob(id)))
+		found, err = scanRecord(r.queryRow(ofClass(recordSQL, class), sqlrow.Blob(id)))
 		if errors.Is(err, pgx.ErrNoRows) {
 			return task.Errorf(task.NotFound, "", "no %s has the id %s", strings.TrimSuffix(class.String(), "s"), id)
 		}
@@ -96,7 +97,7 @@ func (s *Store) FillRecords(ctx context.Context, class account.Class, records []
 	err := s.readOne(ctx, "read "+class.String(), func(r reading) error {
 		ids := make([][]byte, len(records))
 		for i := range records {
-			ids[i] = blob(records[i].ID)
+			ids[i] = sqlrow.Blob(records[i].ID)
 		}
 		looked = len(records)
 		return r.each(func(row rowScanner) error {
@@ -132,11 +133,11 @@ const changesSQL = "SELECT change, key, name, attributes FROM changes WHERE task
 func listChanges(r reading, id task.ID, page query.Page) (found []account.Changed, total int64, err error) {
 	var source int64
 	class := account.Accounts
-	err = r.queryRow(runSQL, blob(id)).Scan(&source, &class)
+	err = r.queryRow(runSQL, sqlrow.Blob(id)).Scan(&source, &class)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return nil, 0, err
 	}
-	where := clause{"", []any{blob(id)}}
+	where := clause{"", []any{sqlrow.Blob(id)}}
 	if filter := query.Simplify(page.Filter); filter != nil {
 		c := compileWith(onColumn(func(f query.Field) string { return changeColumn(f, class) }), filter)
 		where = clause{" AND " + c.sql, append(where.args, c.args...)}

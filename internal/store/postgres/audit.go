@@ -3,16 +3,15 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"stint/internal/audit"
 	"stint/internal/store/dump"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -22,15 +21,12 @@ const (
 	settingKeyCheck   = dump.SettingKeyCheck
 )
 
-// auditColumns are those of an entry, in the order of scanAudit.
-const auditColumns = `shard, n, link, at, action, actor, client, address, agent, request_id, object, before, after, words, reason`
-
 const (
 	// Those who need several shards lock them in one order.
 	auditTipsSQL   = "SELECT shard, n, link FROM audit_heads WHERE shard = ANY (?) ORDER BY shard FOR UPDATE"
-	auditInsertSQL = "INSERT INTO audit (" + auditColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	auditInsertSQL = "INSERT INTO audit (" + sqlrow.AuditColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	auditMoveSQL   = "UPDATE audit_heads SET n = ?, link = ? WHERE shard = ?"
-	auditObjectSQL = "SELECT " + auditColumns + " FROM audit WHERE lower(left(object, 600)) = ? AND lower(object) = ? AND shard = ? ORDER BY n"
+	auditObjectSQL = "SELECT " + sqlrow.AuditColumns + " FROM audit WHERE lower(left(object, 600)) = ? AND lower(object) = ? AND shard = ? ORDER BY n"
 	settingSQL     = "SELECT value FROM settings WHERE name = ?"
 )
 
@@ -89,7 +85,7 @@ func (t *txn) writeAudit() error {
 	return results.Close()
 }
 
-// auditValues are the values of auditColumns.
+// auditValues are the values of sqlrow.AuditColumns.
 func auditValues(shard int, at audit.Tip, e *audit.Entry) []any {
 	return []any{
 		shard, at.Number, at.Link[:], e.At.UnixMilli(), string(e.Action), e.Origin.Actor, e.Origin.Client, e.Origin.Address,
@@ -118,33 +114,12 @@ func (s *Store) Audit(ctx context.Context, object string) ([]audit.Entry, error)
 	err := s.readOne(ctx, "read audit", func(r reading) error {
 		entries = nil
 		return r.each(func(row rowScanner) error {
-			e, err := scanAudit(row)
+			e, err := sqlrow.ScanAudit(row)
 			entries = append(entries, e.Entry)
 			return err
 		}, auditObjectSQL, firstOf(task.LowerASCII(object)), task.LowerASCII(object), audit.ShardOf(object))
 	})
 	return entries, err
-}
-
-func scanAudit(row rowScanner) (audit.Recorded, error) {
-	var (
-		e                    audit.Recorded
-		ms                   int64
-		link, before, after  []byte
-		agent, words, reason []byte
-	)
-	err := row.Scan(&e.Shard, &e.Number, &link, &ms, &e.Action, &e.Origin.Actor, &e.Origin.Client, &e.Origin.Address,
-		&agent, &e.Origin.RequestID, &e.Object, &before, &after, &words, &reason)
-	if err != nil {
-		return e, err
-	}
-	e.At, e.Before, e.After = time.UnixMilli(ms).UTC(), before, after
-	e.Origin.Agent, e.Words, e.Reason = string(agent), string(words), string(reason)
-	// A link of another size is none: nothing equals it.
-	if l, err := audit.ParseLink(link); err == nil {
-		e.Link = l
-	}
-	return e, nil
 }
 
 // openChain reads what links need. Its error wraps ErrOtherKey where they were
@@ -193,5 +168,5 @@ func newDeployment() (task.ID, error) {
 	if _, err := rand.Read(b); err != nil {
 		return "", fmt.Errorf("make the id of this deployment: %w", err)
 	}
-	return task.ID(hex.EncodeToString(b)), nil
+	return sqlrow.ID(b), nil
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
 const (
-	auditWalkSQL          = "DECLARE walk NO SCROLL CURSOR FOR SELECT " + auditColumns + " FROM audit ORDER BY shard, n"
-	auditPrefixSQL        = "SELECT " + auditColumns + " FROM audit WHERE shard = ? ORDER BY n LIMIT ?"
+	auditWalkSQL          = "DECLARE walk NO SCROLL CURSOR FOR SELECT " + sqlrow.AuditColumns + " FROM audit ORDER BY shard, n"
+	auditPrefixSQL        = "SELECT " + sqlrow.AuditColumns + " FROM audit WHERE shard = ? ORDER BY n LIMIT ?"
 	auditCheckpointTipSQL = "SELECT shard, n, link FROM audit_checkpoints WHERE shard = ?"
 	auditCheckpointSQL    = `INSERT INTO audit_checkpoints (shard, n, link, made, until, signature) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (shard) DO UPDATE SET n = excluded.n, link = excluded.link, made = excluded.made, until = excluded.until,
@@ -49,7 +50,7 @@ func (s *Store) WalkAudit(ctx context.Context, begin func(audit.State) error, en
 			return err
 		}
 		return r.fetchEach("walk", walkBatch, func(row rowScanner) error {
-			e, err := scanAudit(row)
+			e, err := sqlrow.ScanAudit(row)
 			if err != nil {
 				return err
 			}
@@ -161,7 +162,7 @@ func (t *txn) auditPrefix(shard, limit int, c *audit.Checkpoint) (int, error) {
 	}
 	n, over := 0, false
 	err = t.each(func(row rowScanner) error {
-		e, err := scanAudit(row)
+		e, err := sqlrow.ScanAudit(row)
 		if err != nil || over {
 			return err
 		}

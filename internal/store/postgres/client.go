@@ -2,16 +2,13 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"stint/internal/audit"
 	"stint/internal/principal"
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -20,25 +17,18 @@ const clientColumns = `id, sort, name, username, settings, digest, created, modi
 
 const clientSQL = "SELECT " + clientColumns + " FROM clients WHERE id = ?"
 
-// clientSettings is what the column settings holds, as JSON.
-type clientSettings struct {
-	Levels  []principal.Level `json:"levels,omitempty"`
-	Scopes  []principal.Scope `json:"scopes"`
-	Sources []string          `json:"sources,omitempty"`
-}
-
 // CreateClient stores a new client and its audit entry. The error is of kind Conflict
 // where the id is taken.
 func (s *Store) CreateClient(ctx context.Context, c principal.Client, entry audit.Entry) error {
-	settings, err := json.Marshal(clientSettings{c.Levels, c.Scopes, c.Sources})
+	settings, err := sqlrow.ClientSettings(&c)
 	if err != nil {
 		return fmt.Errorf("create client: %w", err)
 	}
 	return s.do(ctx, "create client", func(t *txn) error {
 		n, err := t.execRows(`INSERT INTO clients (id, sort, name, username, settings, digest, created, modified, expires)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-			blob(c.ID), string(c.Sort), c.Name, text(c.User), settings, c.Digest,
-			c.Created.UnixMilli(), c.Modified.UnixMilli(), millis(c.Expires))
+			sqlrow.Blob(c.ID), string(c.Sort), c.Name, sqlrow.Text(c.User), settings, c.Digest,
+			c.Created.UnixMilli(), c.Modified.UnixMilli(), sqlrow.Millis(c.Expires))
 		if err != nil {
 			return err
 		}
@@ -54,8 +44,8 @@ func (s *Store) CreateClient(ctx context.Context, c principal.Client, entry audi
 func (s *Store) Client(ctx context.Context, id task.ID) (principal.Client, error) {
 	var c principal.Client
 	err := s.readOne(ctx, "get client", func(r reading) (err error) {
-		c, err = scanClient(r.queryRow(clientSQL, blob(id)))
-		return noClient(id, err)
+		c, err = sqlrow.ScanClient(r.queryRow(clientSQL, sqlrow.Blob(id)))
+		return sqlrow.NoClient(id, err)
 	})
 	return c, err
 }
@@ -78,7 +68,7 @@ func (s *Store) ListClients(ctx context.Context, sort principal.Sort, page query
 			}
 		}
 		return r.each(func(row rowScanner) error {
-			c, err := scanClient(row)
+			c, err := sqlrow.ScanClient(row)
 			found = append(found, c)
 			return err
 		}, "SELECT "+clientColumns+" FROM clients"+where.sql+orderBy(page.Sort)+" LIMIT ? OFFSET ?",
@@ -96,9 +86,9 @@ func (s *Store) UpdateClient(
 ) (principal.Client, error) {
 	var stored principal.Client
 	err := s.do(ctx, "update client", func(t *txn) error {
-		before, err := scanClient(t.queryRow(clientSQL+" FOR UPDATE", blob(id)))
+		before, err := sqlrow.ScanClient(t.queryRow(clientSQL+" FOR UPDATE", sqlrow.Blob(id)))
 		if err != nil {
-			return noClient(id, err)
+			return sqlrow.NoClient(id, err)
 		}
 		stored = before
 		after, entry, err := fn(before)
@@ -107,7 +97,7 @@ func (s *Store) UpdateClient(
 		}
 		stored.Digest, stored.Modified, stored.Revoked = after.Digest, after.Modified, after.Revoked
 		err = t.exec("UPDATE clients SET digest = ?, modified = ?, revoked = ? WHERE id = ?",
-			after.Digest, after.Modified.UnixMilli(), millis(after.Revoked), blob(id))
+			after.Digest, after.Modified.UnixMilli(), sqlrow.Millis(after.Revoked), sqlrow.Blob(id))
 		if err != nil {
 			return err
 		}
@@ -119,7 +109,7 @@ func (s *Store) UpdateClient(
 // SignedIn notes that a client has signed in, with the audit entry of it.
 func (s *Store) SignedIn(ctx context.Context, id task.ID, at time.Time, entry audit.Entry) error {
 	return s.do(ctx, "sign in", func(t *txn) error {
-		if err := t.exec("UPDATE clients SET last_used = ? WHERE id = ?", at.UnixMilli(), blob(id)); err != nil {
+		if err := t.exec("UPDATE clients SET last_used = ? WHERE id = ?", at.UnixMilli(), sqlrow.Blob(id)); err != nil {
 			return err
 		}
 		return t.addAudit(entry)
@@ -156,7 +146,7 @@ func (s *Store) SigningKeys(ctx context.Context) ([]principal.SigningKey, error)
 			var created int64
 			var retired *int64
 			err := row.Scan(&k.ID, &created, &retired, &k.Sealed)
-			k.Created, k.Retired = time.UnixMilli(created).UTC(), at(retired)
+			k.Created, k.Retired = time.UnixMilli(created).UTC(), sqlrow.Time(retired)
 			keys = append(keys, k)
 			return err
 		}, "SELECT id, created, retired, sealed FROM signing_keys ORDER BY seq DESC")
@@ -189,36 +179,4 @@ func (s *Store) AddSigningKey(ctx context.Context, k principal.SigningKey, first
 		}
 		return t.addAudit(entry)
 	})
-}
-
-func scanClient(row rowScanner) (principal.Client, error) {
-	var (
-		c                 principal.Client
-		id, settings      []byte
-		user              *string
-		created, modified int64
-		expires, revoked  *int64
-		used              *int64
-		stored            clientSettings
-	)
-	err := row.Scan(&id, &c.Sort, &c.Name, &user, &settings, &c.Digest, &created, &modified, &expires, &revoked, &used)
-	if err != nil {
-		return c, err
-	}
-	if err := json.Unmarshal(settings, &stored); err != nil {
-		return c, fmt.Errorf("read the settings of a client: %w", err)
-	}
-	c.ID, c.User = idOf(id), orEmpty(user)
-	c.Levels, c.Scopes, c.Sources = stored.Levels, stored.Scopes, stored.Sources
-	c.Created, c.Modified = time.UnixMilli(created).UTC(), time.UnixMilli(modified).UTC()
-	c.Expires, c.Revoked, c.LastUsed = at(expires), at(revoked), at(used)
-	return c, nil
-}
-
-// noClient is the error of a look-up that may have found nothing.
-func noClient(id task.ID, err error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return task.Errorf(task.NotFound, "", "no client has the id %s", id)
-	}
-	return err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"stint/internal/account"
+	"stint/internal/store/sqlrow"
 )
 
 // Bounds of what one read for a run holds in memory.
@@ -69,7 +70,7 @@ const (
 func (s *Store) Compare(ctx context.Context, run *account.Run, after string, limit int) (account.Counts, error) {
 	var c account.Counts
 	err := s.readRun(ctx, run, func(r reading, source int64) error {
-		return r.queryRow(ofClass(countSQL, run.Class), blob(run.TaskID), after, after, limit, source).
+		return r.queryRow(ofClass(countSQL, run.Class), sqlrow.Blob(run.TaskID), after, after, limit, source).
 			Scan(&c.Last, &c.Rows, &c.New, &c.Differing, &c.Kept)
 	})
 	return c, err
@@ -101,7 +102,7 @@ func (s *Store) Differing(
 			}
 			found = append(found, d)
 			return nil
-		}, ofClass(differSQL, run.Class), all, blob(run.TaskID), after, after, limit, source, maxDifferences, maxDifferenceBytes)
+		}, ofClass(differSQL, run.Class), all, sqlrow.Blob(run.TaskID), after, after, limit, source, maxDifferences, maxDifferenceBytes)
 	})
 	return found, last, err
 }
@@ -127,7 +128,7 @@ func (s *Store) Missing(
 				gone = append(gone, g)
 			}
 			return nil
-		}, ofClass(missingSQL, run.Class), run.State.Held, []byte(account.HeldBody), source, after, after, limit, blob(run.TaskID), maxGoneBytes)
+		}, ofClass(missingSQL, run.Class), run.State.Held, []byte(account.HeldBody), source, after, after, limit, sqlrow.Blob(run.TaskID), maxGoneBytes)
 	})
 	return gone, last, err
 }
@@ -159,7 +160,7 @@ func (s *Store) readRun(ctx context.Context, run *account.Run, fn func(r reading
 	return interpret("compare accounts", s.read(ctx, beginRead+"; "+inOrder, func(r reading) error {
 		var source int64
 		var class account.Class
-		err := r.queryRow(runSQL, blob(run.TaskID)).Scan(&source, &class)
+		err := r.queryRow(runSQL, sqlrow.Blob(run.TaskID)).Scan(&source, &class)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return noRun(run.TaskID)
 		}

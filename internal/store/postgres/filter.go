@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -162,7 +163,7 @@ func parameters(e query.Compare) []any {
 		seen[folded] = true
 		switch {
 		case e.Field == query.FieldID:
-			if b := blob(task.ID(v)); b != nil {
+			if b := sqlrow.Blob(task.ID(v)); b != nil {
 				values = append(values, b)
 			}
 		case exact(e.Field):

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -31,7 +32,7 @@ func (s *Store) History(ctx context.Context, id task.ID) ([]task.Event, error) {
 			e.At, e.Text = time.UnixMilli(ms).UTC(), string(text)
 			events = append(events, e)
 			return err
-		}, historySQL, blob(id))
+		}, historySQL, sqlrow.Blob(id))
 	})
 	return events, err
 }
@@ -64,7 +65,7 @@ func (t *txn) beginHistory(id task.ID, events []task.Event) error {
 func (t *txn) addEvent(id task.ID, e task.Event) error {
 	var last int
 	var latest int64
-	err := t.queryRow(historyEndSQL, blob(id)).Scan(&last, &latest)
+	err := t.queryRow(historyEndSQL, sqlrow.Blob(id)).Scan(&last, &latest)
 	if err != nil {
 		return err
 	}
@@ -74,9 +75,9 @@ func (t *txn) addEvent(id task.ID, e task.Event) error {
 	}
 	if e.Key != "" {
 		var seq int
-		err = t.queryRow(historyKeySQL, blob(id), e.Key).Scan(&seq)
+		err = t.queryRow(historyKeySQL, sqlrow.Blob(id), e.Key).Scan(&seq)
 		if err == nil {
-			return t.queue(historyCountSQL, e.At.UnixMilli(), []byte(e.Text), blob(id), seq)
+			return t.queue(historyCountSQL, e.At.UnixMilli(), []byte(e.Text), sqlrow.Blob(id), seq)
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
@@ -90,5 +91,5 @@ func (t *txn) addEvent(id task.ID, e task.Event) error {
 
 func (t *txn) insertEvent(id task.ID, seq int, e task.Event) error {
 	return t.queue(historyInsertSQL,
-		blob(id), seq, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, []byte(e.Text), e.Key, e.Count)
+		sqlrow.Blob(id), seq, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, []byte(e.Text), e.Key, e.Count)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
 	"stint/internal/task"
 )
@@ -25,7 +26,7 @@ func (s *Store) List(ctx context.Context, page query.Page, since time.Time) ([]t
 	var rows []task.Row
 	var total int64
 	err := s.readList(ctx, "list tasks", func(r reading) (err error) {
-		rows, total, err = list(r, page, sinceMillis(since))
+		rows, total, err = list(r, page, sqlrow.Since(since))
 		return err
 	})
 	return rows, total, err
@@ -91,7 +92,7 @@ func (l *lister) page(page query.Page) ([]task.Row, error) {
 	found := make([]task.Row, 0, page.Limit)
 	held := 0
 	err := l.each(func(row rowScanner) error {
-		r, err := scanRow(row)
+		r, err := sqlrow.ScanRow(row)
 		if held += len(r.Wire); held > maxHeld && len(found) > 0 {
 			r.Wire = nil
 		}
@@ -108,7 +109,7 @@ func (s *Store) Fill(ctx context.Context, rows []task.Row) (int, error) {
 	looked, held := 0, 0
 	err := s.readMany(ctx, "read tasks", func(r reading) error {
 		for ; looked < len(rows) && held < maxHeld; looked++ {
-			row, err := scanRow(r.queryRow(getSQL, blob(rows[looked].ID), sinceMillis(time.Time{})))
+			row, err := sqlrow.ScanRow(r.queryRow(getSQL, sqlrow.Blob(rows[looked].ID), sqlrow.Since(time.Time{})))
 			if errors.Is(err, pgx.ErrNoRows) {
 				continue
 			}
@@ -128,7 +129,7 @@ func (s *Store) Fill(ctx context.Context, rows []task.Row) (int, error) {
 // branches.
 func (l *lister) pageSQL(w window, limit int) clause {
 	if b := l.plan.branches[0]; len(l.plan.branches) == 1 && len(b.values) < 2 {
-		c := l.branchSQL(rowColumns, b, w)
+		c := l.branchSQL(sqlrow.RowColumns, b, w)
 		return clause{c.sql + w.order(b.created()) + " LIMIT ? OFFSET ?", append(c.args, limit, w.skip)}
 	}
 	var parts []string
@@ -139,7 +140,7 @@ func (l *lister) pageSQL(w window, limit int) clause {
 		args = append(args, c.args...)
 	}
 	return clause{
-		"SELECT " + rowColumns + " FROM (SELECT created AS at, id AS of FROM (" + strings.Join(parts, " UNION ") + ") found" +
+		"SELECT " + sqlrow.RowColumns + " FROM (SELECT created AS at, id AS of FROM (" + strings.Join(parts, " UNION ") + ") found" +
 			w.order("created") + " LIMIT ? OFFSET ?) page CROSS JOIN LATERAL (SELECT * FROM tasks WHERE id = page.of OFFSET 0) tasks" +
 			w.order("created"),
 		append(args, limit, w.skip),

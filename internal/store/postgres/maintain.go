@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -15,7 +16,7 @@ const (
 	overdueSQL = "SELECT id FROM deadlines WHERE deadline <= ? ORDER BY deadline LIMIT ?"
 	// What somebody is writing is purged the next time; so is what another node
 	// purges now.
-	purgeSQL     = "SELECT id, " + columns + " FROM tasks WHERE created + 0 <= ? ORDER BY created + 0, id LIMIT ? FOR UPDATE SKIP LOCKED"
+	purgeSQL     = "SELECT id, " + sqlrow.TaskColumns + " FROM tasks WHERE created + 0 <= ? ORDER BY created + 0, id LIMIT ? FOR UPDATE SKIP LOCKED"
 	purgeKeysSQL = `DELETE FROM idempotency WHERE key IN
 		(SELECT key FROM idempotency WHERE created <= ? ORDER BY created LIMIT ? FOR UPDATE SKIP LOCKED)`
 )
@@ -28,7 +29,7 @@ func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]task.I
 		return r.each(func(row rowScanner) error {
 			var id []byte
 			err := row.Scan(&id)
-			ids = append(ids, idOf(id))
+			ids = append(ids, sqlrow.ID(id))
 			return err
 		}, overdueSQL, now.UnixMilli(), limit)
 	})
@@ -65,8 +66,8 @@ func (t *txn) createdBefore(before time.Time, limit int) ([]task.Task, error) {
 	var found []task.Task
 	err := t.each(func(row rowScanner) error {
 		var id []byte
-		tk, err := scanTask(leading{row, &id})
-		tk.ID = idOf(id)
+		tk, err := sqlrow.ScanTask(leading{row, &id})
+		tk.ID = sqlrow.ID(id)
 		found = append(found, tk)
 		return err
 	}, purgeSQL, before.UnixMilli(), limit)
@@ -91,7 +92,7 @@ func (t *txn) purge(tk *task.Task, expire audit.UpdateFunc) error {
 			return err
 		}
 	}
-	if err := t.exec(historyDeleteSQL, blob(tk.ID)); err != nil {
+	if err := t.exec(historyDeleteSQL, sqlrow.Blob(tk.ID)); err != nil {
 		return err
 	}
 	return t.delete(tk)

@@ -17,6 +17,7 @@ import (
 	"stint/internal/audit"
 	"stint/internal/query"
 	"stint/internal/store/postgres/pgtest"
+	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
 	"stint/internal/task"
 )
@@ -332,7 +333,7 @@ func TestOtherPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	analyze(t, s)
-	id := blob(busy(9)[8].ID)
+	id := sqlrow.Blob(busy(9)[8].ID)
 	for _, test := range []struct {
 		query, index string
 		args         []any

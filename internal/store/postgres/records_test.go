@@ -13,6 +13,7 @@ import (
 
 	"stint/internal/account"
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -31,7 +32,7 @@ func fillRecords(tb testing.TB, s *Store, source, n int, class account.Class, li
 		mustExec(tb, s, ofClass(`INSERT INTO sources (seq, id, name, type, created, modified, settings, @records)
 			OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, 'DelimitedFile', 1, 1, '{}', $4)
 			ON CONFLICT (seq) DO UPDATE SET @records = sources.@records + $4`, class),
-			source, blob(numberedSource(source)), "Source "+strconv.Itoa(source), n)
+			source, sqlrow.Blob(numberedSource(source)), "Source "+strconv.Itoa(source), n)
 	}
 	prefix := ""
 	if class == account.Entitlements {
@@ -41,7 +42,7 @@ func fillRecords(tb testing.TB, s *Store, source, n int, class account.Class, li
 		SELECT $1::int, $2::text || 'u' || lpad(i::text, 6, '0'), (lpad(to_hex($1::int), 8, '0') || lpad(to_hex($3::int), 8, '0') || lpad(to_hex(i), 16, '0'))::uuid,
 			'Name ' || i % 7, 1, 1, CASE WHEN i % 10 = 0 THEN 'UPDATED' ELSE 'CREATED' END, $4, '\x',
 			convert_to('{"dept":"Sales' || i % 20 || '","groups":["a","b"]}', 'UTF8')
-		FROM generate_series(0, $5::int - 1) i`, class), source, prefix, int(class), blob(numberedSource(source)), n)
+		FROM generate_series(0, $5::int - 1) i`, class), source, prefix, int(class), sqlrow.Blob(numberedSource(source)), n)
 }
 
 func numberedRecord(source int, class account.Class, n int) task.ID {

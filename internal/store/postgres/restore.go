@@ -48,16 +48,7 @@ func (s *Store) Restore(
 ) (dump.Counts, error) {
 	var chain *audit.Chain
 	var counts dump.Counts
-	begun := false
-	err := s.doAlone(ctx, "restore", func(t *txn) error {
-		if begun {
-			// The dump was read, and may not be readable again.
-			return unavailable("others were writing, or the database was lost; nothing was imported", errAgain)
-		}
-		begun = true
-		if err := t.exec(patient); err != nil {
-			return err
-		}
+	err := s.doOnce(ctx, "restore", func(t *txn) error {
 		m := &restorer{txn: t, ctx: ctx, content: dump.Follow(t.chain)}
 		if err := m.empty(); err != nil {
 			return err

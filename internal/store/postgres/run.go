@@ -14,6 +14,7 @@ import (
 	"stint/internal/account"
 	"stint/internal/audit"
 	"stint/internal/source"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -75,7 +76,7 @@ func (t *txn) insertRun(run account.Run, c task.Change, busy func(task.Task, tas
 	err = t.queryRow(activeRunSQL, seq, run.Class).Scan(&other)
 	switch {
 	case err == nil:
-		ended := busy(c.Task, idOf(other))
+		ended := busy(c.Task, sqlrow.ID(other))
 		ended.Events = append(slices.Clone(c.Events), ended.Events...)
 		c, active = ended, nil
 		if err := t.dropUpload(run.Upload); err != nil {
@@ -108,7 +109,7 @@ func (t *txn) insertRun(run account.Run, c task.Change, busy func(task.Task, tas
 		}
 	}
 	return c, t.exec("INSERT INTO runs (task_id, source, class, active, upload, state) VALUES (?, ?, ?, ?, ?, ?)",
-		blob(c.Task.ID), seq, run.Class, active, blob(run.Upload), state)
+		sqlrow.Blob(c.Task.ID), seq, run.Class, active, sqlrow.Blob(run.Upload), state)
 }
 
 // settleColumns checks the columns of a file against those of the source, which
@@ -125,14 +126,14 @@ func (t *txn) settleColumns(seq int64, s source.Source, columns []string) error 
 // it has staged.
 func (t *txn) endRun(id task.ID) error {
 	var upload []byte
-	err := t.queryRow("SELECT upload FROM runs WHERE task_id = ? AND active IS NOT NULL", blob(id)).Scan(&upload)
+	err := t.queryRow("SELECT upload FROM runs WHERE task_id = ? AND active IS NOT NULL", sqlrow.Blob(id)).Scan(&upload)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := t.exec("UPDATE runs SET active = NULL, upload = NULL WHERE task_id = ?", blob(id)); err != nil {
+	if err := t.exec("UPDATE runs SET active = NULL, upload = NULL WHERE task_id = ?", sqlrow.Blob(id)); err != nil {
 		return err
 	}
 	if upload != nil {
@@ -143,16 +144,16 @@ func (t *txn) endRun(id task.ID) error {
 			return err
 		}
 	}
-	return t.discard("staged", blob(id))
+	return t.discard("staged", sqlrow.Blob(id))
 }
 
 // dropRun forgets the run of a task that is deleted.
 func (t *txn) dropRun(id task.ID) error {
-	n, err := t.execRows("DELETE FROM runs WHERE task_id = ?", blob(id))
+	n, err := t.execRows("DELETE FROM runs WHERE task_id = ?", sqlrow.Blob(id))
 	if err != nil || n == 0 {
 		return err
 	}
-	return t.discard("changes", blob(id))
+	return t.discard("changes", sqlrow.Blob(id))
 }
 
 // Run returns the run of a task; the error is of kind NotFound where it has
@@ -162,7 +163,7 @@ func (s *Store) Run(ctx context.Context, id task.ID) (account.Run, error) {
 	err := s.readOne(ctx, "read run", func(r reading) error {
 		var source, upload, state []byte
 		err := r.queryRow(`SELECT sources.id, class, upload, state FROM runs
-			LEFT JOIN sources ON sources.seq = runs.source WHERE task_id = ?`, blob(id)).
+			LEFT JOIN sources ON sources.seq = runs.source WHERE task_id = ?`, sqlrow.Blob(id)).
 			Scan(&source, &run.Class, &upload, &state)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return noRun(id)
@@ -170,7 +171,7 @@ func (s *Store) Run(ctx context.Context, id task.ID) (account.Run, error) {
 		if err != nil {
 			return err
 		}
-		run.TaskID, run.SourceID, run.Upload, run.State = id, idOf(source), idOf(upload), account.State{}
+		run.TaskID, run.SourceID, run.Upload, run.State = id, sqlrow.ID(source), sqlrow.ID(upload), account.State{}
 		return json.Unmarshal(state, &run.State)
 	})
 	return run, err
@@ -239,7 +240,7 @@ func (w *work) begin() error {
 	if err := w.exec(inOrder); err != nil {
 		return err
 	}
-	if err := w.queryRow(runSQL, blob(w.id)).Scan(&w.source, &w.class); err != nil {
+	if err := w.queryRow(runSQL, sqlrow.Blob(w.id)).Scan(&w.source, &w.class); err != nil {
 		return fmt.Errorf("read run: %w", err)
 	}
 	return nil
@@ -268,7 +269,7 @@ const (
 // Staged implements account.Work.
 func (w *work) Staged(key string) (account.Record, error) {
 	r := account.Record{Key: key}
-	err := w.queryRow(ofClass(stagedSQL, w.class), w.source, blob(w.id), key, key).Scan(&r.Name, &r.Keep, &r.Body)
+	err := w.queryRow(ofClass(stagedSQL, w.class), w.source, sqlrow.Blob(w.id), key, key).Scan(&r.Name, &r.Keep, &r.Body)
 	if r.Keep {
 		r.Body = nil
 	}
@@ -277,7 +278,7 @@ func (w *work) Staged(key string) (account.Record, error) {
 
 // Restage implements account.Work.
 func (w *work) Restage(r account.Record) error {
-	return w.exec(restageSQL, r.Name, r.Hash(), r.Body, blob(w.id), r.Key, r.Key)
+	return w.exec(restageSQL, r.Name, r.Hash(), r.Body, sqlrow.Blob(w.id), r.Key, r.Key)
 }
 
 // SetState implements account.Work.
@@ -286,7 +287,7 @@ func (w *work) SetState(s *account.State) error {
 	if err != nil {
 		return err
 	}
-	return w.exec("UPDATE runs SET state = ? WHERE task_id = ?", state, blob(w.id))
+	return w.exec("UPDATE runs SET state = ? WHERE task_id = ?", state, sqlrow.Blob(w.id))
 }
 
 const builtInSQL = "SELECT id, attempt, job FROM tasks WHERE job IS NOT NULL AND status IS NULL AND job > ? ORDER BY job LIMIT ?"
@@ -301,7 +302,7 @@ func (s *Store) BuiltIn(ctx context.Context, after int64, limit int) ([]task.Ass
 			var a task.Assigned
 			var id []byte
 			err := row.Scan(&id, &a.Attempt, &a.Job)
-			a.ID = idOf(id)
+			a.ID = sqlrow.ID(id)
 			found = append(found, a)
 			return err
 		}, builtInSQL, after, limit)

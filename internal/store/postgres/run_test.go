@@ -14,6 +14,7 @@ import (
 	"stint/internal/audit"
 	"stint/internal/source"
 	"stint/internal/store/postgres/pgtest"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -376,9 +377,9 @@ func TestSweepPassesOver(t *testing.T) {
 	stores := nodes(t, 2)
 	s := stores[0]
 	for _, id := range []int{1, 2} {
-		mustExec(t, s, "INSERT INTO staged (task_id, key, name) VALUES ($1, 'k', 'n')", blob(numberedTask(id)))
+		mustExec(t, s, "INSERT INTO staged (task_id, key, name) VALUES ($1, 'k', 'n')", sqlrow.Blob(numberedTask(id)))
 	}
-	mustExec(t, s, "INSERT INTO garbage (sort, ref) VALUES ('staged', $1)", blob(numberedTask(1)))
+	mustExec(t, s, "INSERT INTO garbage (sort, ref) VALUES ('staged', $1)", sqlrow.Blob(numberedTask(1)))
 	tx, err := s.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -387,7 +388,7 @@ func TestSweepPassesOver(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), "SELECT FROM garbage FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}
-	mustExec(t, s, "INSERT INTO garbage (sort, ref) VALUES ('staged', $1)", blob(numberedTask(2)))
+	mustExec(t, s, "INSERT INTO garbage (sort, ref) VALUES ('staged', $1)", sqlrow.Blob(numberedTask(2)))
 	sweepByAll(t, stores[1:], 10)
 	if n := countOf(t, s, "staged"); n != 1 {
 		t.Errorf("%d are left, want that of the other node", n)
@@ -395,7 +396,7 @@ func TestSweepPassesOver(t *testing.T) {
 	// The other node finds nothing of it and strikes it out; meanwhile there is more.
 	again := make(chan error, 1)
 	go func() {
-		again <- stores[1].do(t.Context(), "discard", func(x *txn) error { return x.discard("staged", blob(numberedTask(1))) })
+		again <- stores[1].do(t.Context(), "discard", func(x *txn) error { return x.discard("staged", sqlrow.Blob(numberedTask(1))) })
 	}()
 	waits(t, s, again)
 	if _, err := tx.Exec(t.Context(), "DELETE FROM garbage"); err != nil {
@@ -461,13 +462,13 @@ func TestRunPlans(t *testing.T) {
 	for source := 1; source <= 2; source++ {
 		fillRecords(t, s, source, 50_000, account.Accounts, true)
 		mustExec(t, s, `INSERT INTO staged (task_id, key, name, hash) SELECT $1, key, name, hash FROM accounts WHERE source = $2`,
-			blob(numberedTask(source)), source)
+			sqlrow.Blob(numberedTask(source)), source)
 		mustExec(t, s, `INSERT INTO changes (task_id, change, key, name) SELECT $1, 'CREATED', key, name FROM accounts WHERE source = $2`,
-			blob(numberedTask(source)), source)
-		mustExec(t, s, `INSERT INTO runs (task_id, source, class, active, state) VALUES ($1, $2, 1, 1, '{}')`, blob(numberedTask(source)), source)
+			sqlrow.Blob(numberedTask(source)), source)
+		mustExec(t, s, `INSERT INTO runs (task_id, source, class, active, state) VALUES ($1, $2, 1, 1, '{}')`, sqlrow.Blob(numberedTask(source)), source)
 	}
 	run := account.Run{TaskID: numberedTask(1), Class: account.Accounts}
-	id := blob(run.TaskID)
+	id := sqlrow.Blob(run.TaskID)
 	const after, limit = "u020000", 300
 	keys, none := make([]string, maxBulk), make([][]byte, maxBulk)
 	for i := range keys {

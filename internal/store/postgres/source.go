@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -15,14 +14,12 @@ import (
 	"stint/internal/audit"
 	"stint/internal/query"
 	"stint/internal/source"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
-// sourceColumns are those of a source, in the order of scanSource.
-const sourceColumns = `seq, id, name, type, created, modified, settings, accounts, entitlements`
-
 const (
-	sourceSQL      = "SELECT " + sourceColumns + " FROM sources WHERE id = ?"
+	sourceSQL      = "SELECT " + sqlrow.SourceColumns + " FROM sources WHERE id = ?"
 	sourceNamedSQL = "SELECT id FROM sources WHERE lower(name) = ?"
 	sourceTasksSQL = `SELECT id FROM tasks WHERE id IN (SELECT r.task_id FROM runs r JOIN sources s ON s.seq = r.source
 		WHERE s.id = ? AND r.active IS NOT NULL) ORDER BY id FOR UPDATE`
@@ -32,28 +29,6 @@ const (
 // sourceNameIndex keeps names apart of sources that are made at once.
 const sourceNameIndex = "sources_name"
 
-// sourceSettings is what the column settings holds, as JSON. Its members are
-// kept for as long as a file may have them.
-type sourceSettings struct {
-	Description  string   `json:"description,omitempty"`
-	AccountID    string   `json:"accountId,omitempty"`
-	DisplayName  string   `json:"displayName,omitempty"`
-	Entitlements []string `json:"entitlements,omitempty"`
-	Separator    string   `json:"separator,omitempty"`
-	Delimiter    string   `json:"delimiter,omitempty"`
-	Columns      []string `json:"columns,omitempty"`
-	Percent      int      `json:"percent"`
-	Minimum      int64    `json:"minimum"`
-}
-
-func settingsOf(s *source.Source) ([]byte, error) {
-	return json.Marshal(sourceSettings{
-		Description: s.Description, AccountID: s.File.AccountID, DisplayName: s.File.DisplayName,
-		Entitlements: s.File.Entitlements, Separator: s.File.MultiValueSeparator, Delimiter: s.File.Delimiter,
-		Columns: s.File.Columns, Percent: s.Deletions.Percent, Minimum: s.Deletions.Minimum,
-	})
-}
-
 // CreateSource stores a new source and its audit entry. The error is of kind
 // Conflict, and names the other's id, where the name is taken.
 func (s *Store) CreateSource(ctx context.Context, src source.Source, entry audit.Entry) error {
@@ -61,12 +36,12 @@ func (s *Store) CreateSource(ctx context.Context, src source.Source, entry audit
 		if err := t.nameIsFree(src.Name, src.ID); err != nil {
 			return err
 		}
-		settings, err := settingsOf(&src)
+		settings, err := sqlrow.SourceSettings(&src)
 		if err != nil {
 			return err
 		}
 		err = t.exec("INSERT INTO sources (id, name, type, created, modified, settings) VALUES (?, ?, ?, ?, ?, ?)",
-			blob(src.ID), src.Name, string(src.Type), src.Created.UnixMilli(), src.Modified.UnixMilli(), settings)
+			sqlrow.Blob(src.ID), src.Name, string(src.Type), src.Created.UnixMilli(), src.Modified.UnixMilli(), settings)
 		if err != nil {
 			return beaten(err, sourceNameIndex)
 		}
@@ -79,8 +54,8 @@ func (s *Store) CreateSource(ctx context.Context, src source.Source, entry audit
 func (s *Store) Source(ctx context.Context, id task.ID) (source.Source, error) {
 	var src source.Source
 	err := s.readOne(ctx, "get source", func(r reading) (err error) {
-		_, src, err = scanSource(r.queryRow(sourceSQL, blob(id)))
-		return noSource(id, err)
+		_, src, err = sqlrow.ScanSource(r.queryRow(sourceSQL, sqlrow.Blob(id)))
+		return sqlrow.NoSource(id, err)
 	})
 	return src, err
 }
@@ -117,10 +92,10 @@ func (r reading) sources(page query.Page, count *int64, add func(source.Source))
 		return nil
 	}
 	return r.each(func(row rowScanner) error {
-		_, src, err := scanSource(row)
+		_, src, err := sqlrow.ScanSource(row)
 		add(src)
 		return err
-	}, "SELECT "+sourceColumns+" FROM sources"+where.sql+orderBy(page.Sort)+" LIMIT ? OFFSET ?",
+	}, "SELECT "+sqlrow.SourceColumns+" FROM sources"+where.sql+orderBy(page.Sort)+" LIMIT ? OFFSET ?",
 		append(where.args, page.Limit, page.Offset)...)
 }
 
@@ -183,7 +158,7 @@ func (s *Store) DeleteSource(
 	var gone source.Deletion
 	err := s.do(ctx, "delete source", func(t *txn) error {
 		// Tasks are locked before sources.
-		if err := t.exec(sourceTasksSQL, blob(id)); err != nil {
+		if err := t.exec(sourceTasksSQL, sqlrow.Blob(id)); err != nil {
 			return err
 		}
 		seq, src, err := t.loadSource(id)
@@ -222,7 +197,7 @@ func (t *txn) endRuns(seq int64, end audit.UpdateFunc) ([]task.Task, error) {
 		if err != nil {
 			return nil, err
 		}
-		id := idOf(b)
+		id := sqlrow.ID(b)
 		stored, refusal, err := t.applyUpdate(id, time.Time{}, end)
 		if err := errors.Join(refusal, err); err != nil {
 			return nil, fmt.Errorf("end task %s: %w", id, err)
@@ -237,8 +212,8 @@ func (t *txn) endRuns(seq int64, end audit.UpdateFunc) ([]task.Task, error) {
 // loadSource reads a source for writing, with its row number: nobody else writes it
 // until the transaction ends.
 func (t *txn) loadSource(id task.ID) (int64, source.Source, error) {
-	seq, src, err := scanSource(t.queryRow(sourceSQL+" FOR UPDATE", blob(id)))
-	return seq, src, noSource(id, err)
+	seq, src, err := sqlrow.ScanSource(t.queryRow(sourceSQL+" FOR UPDATE", sqlrow.Blob(id)))
+	return seq, src, sqlrow.NoSource(id, err)
 }
 
 // saveSource writes a source over its row: name, settings and when it was
@@ -247,7 +222,7 @@ func (t *txn) saveSource(seq int64, src *source.Source) error {
 	if err := t.nameIsFree(src.Name, src.ID); err != nil {
 		return err
 	}
-	settings, err := settingsOf(src)
+	settings, err := sqlrow.SourceSettings(src)
 	if err != nil {
 		return err
 	}
@@ -266,40 +241,8 @@ func (t *txn) nameIsFree(name string, id task.ID) error {
 	if err != nil {
 		return err
 	}
-	if other := idOf(b); other != id {
+	if other := sqlrow.ID(b); other != id {
 		return task.Errorf(task.Conflict, "name", "%q is the name of source %s", task.Abbreviate(name), other)
 	}
 	return nil
-}
-
-func scanSource(row rowScanner) (int64, source.Source, error) {
-	var (
-		seq, created, modified int64
-		id, settings           []byte
-		s                      source.Source
-		stored                 sourceSettings
-	)
-	err := row.Scan(&seq, &id, &s.Name, &s.Type, &created, &modified, &settings, &s.Accounts, &s.Entitlements)
-	if err != nil {
-		return 0, s, err
-	}
-	if err := json.Unmarshal(settings, &stored); err != nil {
-		return 0, s, fmt.Errorf("read the settings of a source: %w", err)
-	}
-	s.ID, s.Description = idOf(id), stored.Description
-	s.Created, s.Modified = time.UnixMilli(created).UTC(), time.UnixMilli(modified).UTC()
-	s.File = source.File{
-		AccountID: stored.AccountID, DisplayName: stored.DisplayName, Entitlements: stored.Entitlements,
-		MultiValueSeparator: stored.Separator, Delimiter: stored.Delimiter, Columns: stored.Columns,
-	}
-	s.Deletions = source.Threshold{Percent: stored.Percent, Minimum: stored.Minimum}
-	return seq, s, nil
-}
-
-// noSource is the error of a look-up that may have found nothing.
-func noSource(id task.ID, err error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return task.Errorf(task.NotFound, "", "no source has the id %s", id)
-	}
-	return err
 }

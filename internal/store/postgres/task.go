@@ -8,16 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
-// columns are those of a task, in the order of scanTask.
-const columns = `kind, source_id, attempt, sequence, last_report, heartbeat_limit, cancel_requested, cancel_reason, reported,
-	job, interruptions, wire`
-
 const (
-	getSQL  = "SELECT " + rowColumns + " FROM tasks WHERE id = ? AND created > ?"
-	loadSQL = "SELECT " + columns + " FROM tasks WHERE id = ? FOR UPDATE"
+	getSQL  = "SELECT " + sqlrow.RowColumns + " FROM tasks WHERE id = ? AND created > ?"
+	loadSQL = "SELECT " + sqlrow.TaskColumns + " FROM tasks WHERE id = ? FOR UPDATE"
 )
 
 // Get returns the task with this id, if it was created after since, with its
@@ -26,9 +23,9 @@ const (
 func (s *Store) Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error) {
 	var row task.Row
 	err := s.readOne(ctx, "get task", func(r reading) (err error) {
-		row, err = scanRow(r.queryRow(getSQL, blob(id), sinceMillis(since)))
+		row, err = sqlrow.ScanRow(r.queryRow(getSQL, sqlrow.Blob(id), sqlrow.Since(since)))
 		if errors.Is(err, pgx.ErrNoRows) {
-			return notFound(id)
+			return sqlrow.NoTask(id)
 		}
 		return err
 	})
@@ -80,7 +77,7 @@ func (t *txn) repeated(key task.IdempotencyKey, tk *task.Task) (*task.Task, erro
 		return nil, nil //nolint:nilnil // no task, no fault
 	}
 	created := tk.Created.UnixMilli()
-	n, err := t.execRows(rememberSQL, []byte(key.Stored()), key.Fingerprint, blob(tk.ID), created)
+	n, err := t.execRows(rememberSQL, []byte(key.Stored()), key.Fingerprint, sqlrow.Blob(tk.ID), created)
 	if err != nil || n > 0 {
 		return nil, err
 	}
@@ -93,12 +90,12 @@ func (t *txn) repeated(key task.IdempotencyKey, tk *task.Task) (*task.Task, erro
 	case err != nil:
 		return nil, err
 	case !there:
-		return nil, t.exec(replaceSQL, key.Fingerprint, blob(tk.ID), created, []byte(key.Stored()))
+		return nil, t.exec(replaceSQL, key.Fingerprint, sqlrow.Blob(tk.ID), created, []byte(key.Stored()))
 	case string(fingerprint) != string(key.Fingerprint):
 		return nil, task.Errorf(task.Conflict, "Idempotency-Key",
 			"%q was used before for another launch; use a new key for each launch", key.Key)
 	}
-	first, err := t.load(idOf(id))
+	first, err := t.load(sqlrow.ID(id))
 	if task.KindOf(err) == task.NotFound {
 		return nil, errAgain
 	}
@@ -131,7 +128,7 @@ func (t *txn) applyUpdate(id task.ID, since time.Time, fn audit.UpdateFunc) (sto
 		return stored, nil, err
 	}
 	if !since.IsZero() && !before.Created.After(since) {
-		return stored, nil, notFound(id)
+		return stored, nil, sqlrow.NoTask(id)
 	}
 	c, err := fn(before)
 	if err != nil {
@@ -156,9 +153,9 @@ func (t *txn) applyUpdate(id task.ID, since time.Time, fn audit.UpdateFunc) (sto
 
 // load reads a task for writing: nobody else writes it until the transaction ends.
 func (t *txn) load(id task.ID) (task.Task, error) {
-	tk, err := scanTask(t.queryRow(loadSQL, blob(id)))
+	tk, err := sqlrow.ScanTask(t.queryRow(loadSQL, sqlrow.Blob(id)))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return task.Task{}, notFound(id)
+		return task.Task{}, sqlrow.NoTask(id)
 	}
 	return tk, err
 }
@@ -166,10 +163,10 @@ func (t *txn) load(id task.ID) (task.Task, error) {
 // taskValues are the values of insertTaskSQL and rewriteTaskSQL.
 func taskValues(tk *task.Task, wire []byte) []any {
 	return []any{
-		blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), millis(tk.Launched), millis(tk.Completed),
-		text(string(tk.Status)), string(tk.Kind), string(tk.Type), text(tk.SourceID), tk.Launcher,
-		tk.Attempt, tk.Sequence, millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(),
-		millis(tk.CancelRequested), bytesOf(tk.CancelReason), text(string(tk.Reported)), job(tk), tk.Interruptions, wire,
+		sqlrow.Blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), sqlrow.Millis(tk.Launched), sqlrow.Millis(tk.Completed),
+		sqlrow.Text(string(tk.Status)), string(tk.Kind), string(tk.Type), sqlrow.Text(tk.SourceID), tk.Launcher,
+		tk.Attempt, tk.Sequence, sqlrow.Millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(),
+		sqlrow.Millis(tk.CancelRequested), bytesOf(tk.CancelReason), sqlrow.Text(string(tk.Reported)), sqlrow.Job(tk), tk.Interruptions, wire,
 	}
 }
 
@@ -216,9 +213,9 @@ func (t *txn) update(before, after *task.Task) error {
 		t.deltas.Add(before, -1)
 		t.deltas.Add(after, 1)
 	}
-	err = t.queue(updateTaskSQL, after.Modified.UnixMilli(), millis(after.Launched), millis(after.Completed), text(string(after.Status)),
-		after.Attempt, after.Sequence, millis(after.LastReport), after.HeartbeatLimit.Milliseconds(), millis(after.CancelRequested),
-		bytesOf(after.CancelReason), text(string(after.Reported)), job(after), after.Interruptions, wire, blob(after.ID))
+	err = t.queue(updateTaskSQL, after.Modified.UnixMilli(), sqlrow.Millis(after.Launched), sqlrow.Millis(after.Completed), sqlrow.Text(string(after.Status)),
+		after.Attempt, after.Sequence, sqlrow.Millis(after.LastReport), after.HeartbeatLimit.Milliseconds(), sqlrow.Millis(after.CancelRequested),
+		bytesOf(after.CancelReason), sqlrow.Text(string(after.Reported)), sqlrow.Job(after), after.Interruptions, wire, sqlrow.Blob(after.ID))
 	if err != nil {
 		return err
 	}
@@ -251,7 +248,7 @@ func (t *txn) delete(tk *task.Task) error {
 		return err
 	}
 	t.deltas.Add(tk, -1)
-	if err := t.exec(deleteTaskSQL, blob(tk.ID)); err != nil {
+	if err := t.exec(deleteTaskSQL, sqlrow.Blob(tk.ID)); err != nil {
 		return err
 	}
 	return t.setDeadline(tk.HeartbeatDeadline(), &task.Task{ID: tk.ID})
@@ -264,46 +261,7 @@ func (t *txn) setDeadline(before time.Time, after *task.Task) error {
 	case deadline.Equal(before):
 		return nil
 	case deadline.IsZero():
-		return t.queue(noDeadlineSQL, blob(after.ID))
+		return t.queue(noDeadlineSQL, sqlrow.Blob(after.ID))
 	}
-	return t.queue(deadlineSQL, blob(after.ID), deadline.UnixMilli())
-}
-
-func scanTask(row rowScanner, more ...any) (task.Task, error) {
-	var (
-		t                   task.Task
-		source, reported    *string
-		why, wire           []byte
-		lastReport, stopped *int64
-		limit               int64
-		job                 *int64
-	)
-	err := row.Scan(append([]any{
-		&t.Kind, &source, &t.Attempt, &t.Sequence, &lastReport, &limit, &stopped, &why, &reported, &job, &t.Interruptions, &wire,
-	}, more...)...)
-	if err != nil {
-		return task.Task{}, err
-	}
-	t.SourceID, t.CancelReason, t.Reported = orEmpty(source), string(why), task.CompletionStatus(orEmpty(reported))
-	t.LastReport, t.CancelRequested = at(lastReport), at(stopped)
-	if job != nil {
-		t.BuiltIn, t.Job = true, *job
-	}
-	t.HeartbeatLimit = time.Duration(limit) * time.Millisecond
-	if err := t.UnmarshalWire(wire); err != nil {
-		return task.Task{}, err
-	}
-	return t, nil
-}
-
-func notFound(id task.ID) error {
-	return task.Errorf(task.NotFound, "", "no task has the id %s", id)
-}
-
-// job returns the number of a task's job, or NULL where others run it.
-func job(t *task.Task) any {
-	if !t.BuiltIn {
-		return nil
-	}
-	return t.Job
+	return t.queue(deadlineSQL, sqlrow.Blob(after.ID), deadline.UnixMilli())
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -19,8 +20,8 @@ const (
 	// exportBatch is how many rows an export holds at once.
 	exportBatch = 500
 
-	importLoadSQL = "SELECT id, " + columns + " FROM tasks WHERE id = ANY (?) ORDER BY id FOR UPDATE"
-	exportSQL     = "DECLARE export NO SCROLL CURSOR FOR SELECT " + rowColumns + " FROM tasks ORDER BY created + 0, id"
+	importLoadSQL = "SELECT id, " + sqlrow.TaskColumns + " FROM tasks WHERE id = ANY (?) ORDER BY id FOR UPDATE"
+	exportSQL     = "DECLARE export NO SCROLL CURSOR FOR SELECT " + sqlrow.RowColumns + " FROM tasks ORDER BY created + 0, id"
 )
 
 // Import stores the tasks of a file in one transaction: all of them or, on any
@@ -32,16 +33,7 @@ func (s *Store) Import(
 	entry func(task.ImportResult) audit.Entry,
 ) (task.ImportResult, error) {
 	var result task.ImportResult
-	begun := false
-	err := s.doAlone(ctx, "import tasks", func(t *txn) error {
-		if begun {
-			// The file was read, and may not be readable again.
-			return unavailable("others were writing the same tasks, or the database was lost; nothing was imported", errAgain)
-		}
-		begun = true
-		if err := t.exec(patient); err != nil {
-			return err
-		}
+	err := s.doOnce(ctx, "import tasks", func(t *txn) error {
 		m := &importer{txn: t, ctx: ctx, replace: replace, now: now}
 		if err := m.all(tasks); err != nil {
 			return err
@@ -107,13 +99,13 @@ func (m *importer) some(tasks []task.Task) error {
 func (m *importer) stored(tasks []task.Task) (map[task.ID]task.Task, error) {
 	ids := make([][]byte, len(tasks))
 	for i := range tasks {
-		ids[i] = blob(tasks[i].ID)
+		ids[i] = sqlrow.Blob(tasks[i].ID)
 	}
 	stored := make(map[task.ID]task.Task, len(tasks))
 	err := m.each(func(row rowScanner) error {
 		var id []byte
-		tk, err := scanTask(leading{row, &id})
-		stored[idOf(id)] = tk
+		tk, err := sqlrow.ScanTask(leading{row, &id})
+		stored[sqlrow.ID(id)] = tk
 		return err
 	}, importLoadSQL, ids)
 	return stored, err
@@ -173,7 +165,7 @@ func (s *Store) Export(ctx context.Context, fn func(task.Row) error) error {
 	defer func() { <-s.lists }()
 	return interpret(doing, s.read(ctx, beginRead+"; "+patient+"; SET LOCAL enable_sort = off; "+exportSQL, func(r reading) error {
 		return r.fetchEach("export", exportBatch, func(row rowScanner) error {
-			exported, err := scanRow(row)
+			exported, err := sqlrow.ScanRow(row)
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
 )
 
@@ -52,6 +53,22 @@ func (s *Store) do(ctx context.Context, doing string, fn func(*txn) error) error
 // doAlone is do for a large write, which may take its time.
 func (s *Store) doAlone(ctx context.Context, doing string, fn func(*txn) error) error {
 	return s.run(ctx, doing, 0, fn)
+}
+
+// doOnce is doAlone for a write that reads what may come slowly and may not be readable
+// again: it is not run again, and may stand still.
+func (s *Store) doOnce(ctx context.Context, doing string, fn func(*txn) error) error {
+	begun := false
+	return s.doAlone(ctx, doing, func(t *txn) error {
+		if begun {
+			return unavailable("others were writing, or the database was lost; nothing was imported", errAgain)
+		}
+		begun = true
+		if err := t.exec(patient); err != nil {
+			return err
+		}
+		return fn(t)
+	})
 }
 
 func (s *Store) run(ctx context.Context, doing string, timeout time.Duration, fn func(*txn) error) error {
@@ -261,7 +278,7 @@ type failed struct{ err error }
 
 func (f failed) Scan(...any) error { return f.err }
 
-type rowScanner interface{ Scan(dest ...any) error }
+type rowScanner = sqlrow.Scanner
 
 func scanEach(rows pgx.Rows, scan func(rowScanner) error) error {
 	defer rows.Close()

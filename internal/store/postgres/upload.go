@@ -8,13 +8,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
 // BeginUpload makes an empty upload.
 func (s *Store) BeginUpload(ctx context.Context, id task.ID, now time.Time) error {
 	return s.do(ctx, "begin upload", func(t *txn) error {
-		return t.exec("INSERT INTO uploads (id, touched) VALUES (?, ?)", blob(id), now.UnixMilli())
+		return t.exec("INSERT INTO uploads (id, touched) VALUES (?, ?)", sqlrow.Blob(id), now.UnixMilli())
 	})
 }
 
@@ -24,14 +25,14 @@ func (s *Store) BeginUpload(ctx context.Context, id task.ID, now time.Time) erro
 func (s *Store) AppendUpload(ctx context.Context, id task.ID, start int64, data []byte, now time.Time) error {
 	packed := s.chunks.Pack(data)
 	return s.do(ctx, "store upload", func(t *txn) error {
-		n, err := t.execRows("UPDATE uploads SET touched = ? WHERE id = ?", now.UnixMilli(), blob(id))
+		n, err := t.execRows("UPDATE uploads SET touched = ? WHERE id = ?", now.UnixMilli(), sqlrow.Blob(id))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return noUpload()
 		}
-		return t.exec("INSERT INTO upload_chunks (upload, start, data) VALUES (?, ?, ?)", blob(id), start, packed)
+		return t.exec("INSERT INTO upload_chunks (upload, start, data) VALUES (?, ?, ?)", sqlrow.Blob(id), start, packed)
 	})
 }
 
@@ -42,16 +43,16 @@ func (s *Store) DropUpload(ctx context.Context, id task.ID) error {
 }
 
 func (t *txn) dropUpload(id task.ID) error {
-	n, err := t.execRows("DELETE FROM uploads WHERE id = ? AND task_id IS NULL", blob(id))
+	n, err := t.execRows("DELETE FROM uploads WHERE id = ? AND task_id IS NULL", sqlrow.Blob(id))
 	if err != nil || n == 0 {
 		return err
 	}
-	return t.discard("upload", blob(id))
+	return t.discard("upload", sqlrow.Blob(id))
 }
 
 // takeUpload gives an upload to a task.
 func (t *txn) takeUpload(id, to task.ID) error {
-	n, err := t.execRows("UPDATE uploads SET task_id = ? WHERE id = ? AND task_id IS NULL", blob(to), blob(id))
+	n, err := t.execRows("UPDATE uploads SET task_id = ? WHERE id = ? AND task_id IS NULL", sqlrow.Blob(to), sqlrow.Blob(id))
 	if err == nil && n == 0 {
 		return noUpload()
 	}
@@ -75,7 +76,7 @@ func (s *Store) ReadUpload(ctx context.Context, id task.ID, offset int64) ([]byt
 		data = nil
 		var start int64
 		var packed []byte
-		err := r.queryRow(readUploadSQL, offset, blob(id)).Scan(&start, &packed)
+		err := r.queryRow(readUploadSQL, offset, sqlrow.Blob(id)).Scan(&start, &packed)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return noUpload()
 		}

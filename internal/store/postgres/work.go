@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"stint/internal/account"
+	"stint/internal/store/sqlrow"
 )
 
 // maxBulk is how many rows one statement writes.
@@ -82,7 +83,7 @@ func (w *work) stage(records []account.Record, query string) (clashes []int, err
 		err := row.Scan(&key)
 		staged[key] = true
 		return err
-	}, query, blob(w.id), keys, names, hashes, bodies, w.source)
+	}, query, sqlrow.Blob(w.id), keys, names, hashes, bodies, w.source)
 	for i := range records {
 		if !staged[records[i].Key] {
 			clashes = append(clashes, i)
@@ -116,7 +117,7 @@ func (w *work) Record(changes []account.Recorded) error {
 			updated = append(updated, c)
 		}
 	}
-	now, id := w.now.UnixMilli(), blob(w.id)
+	now, id := w.now.UnixMilli(), sqlrow.Blob(w.id)
 	err := bulk(len(updated), func(start, end int) error {
 		c := columnsOf(updated[start:end])
 		return w.exec(ofClass(updateSQL, w.class), now, string(account.Updated), id, c.keys, c.names, c.hashes, c.bodies, w.source)
@@ -148,7 +149,7 @@ func columnsOf(records []*account.Recorded) columnsOfRecords {
 	var c columnsOfRecords
 	for _, r := range records {
 		c.keys, c.names = append(c.keys, r.Key), append(c.names, r.Name)
-		c.ids, c.hashes, c.bodies = append(c.ids, blob(r.ID)), append(c.hashes, r.Hash()), append(c.bodies, r.Body)
+		c.ids, c.hashes, c.bodies = append(c.ids, sqlrow.Blob(r.ID)), append(c.hashes, r.Hash()), append(c.bodies, r.Body)
 	}
 	return c
 }
@@ -187,6 +188,6 @@ func (w *work) log(n int, changed func(i int) account.Changed) error {
 			}
 			words, keys, names, attributes = append(words, string(c.Change)), append(keys, c.Key), append(names, c.Name), append(attributes, differ)
 		}
-		return w.exec(logSQL, blob(w.id), words, keys, names, attributes)
+		return w.exec(logSQL, sqlrow.Blob(w.id), words, keys, names, attributes)
 	})
 }

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"stint/internal/account"
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -27,7 +27,7 @@ func scanRecord(row rowScanner) (account.Stored, error) {
 	var id, source, last []byte
 	var created, modified int64
 	err := row.Scan(&id, &source, &r.SourceName, &r.Key, &r.Name, &created, &modified, &r.LastChange, &last, &r.Body)
-	r.ID, r.SourceID, r.LastTaskID = task.ID(hex.EncodeToString(id)), task.ID(hex.EncodeToString(source)), task.ID(hex.EncodeToString(last))
+	r.ID, r.SourceID, r.LastTaskID = sqlrow.ID(id), sqlrow.ID(source), sqlrow.ID(last)
 	r.Created, r.Modified = time.UnixMilli(created).UTC(), time.UnixMilli(modified).UTC()
 	return r, err
 }
@@ -47,7 +47,7 @@ func (s *Store) Entitlement(ctx context.Context, id task.ID) (account.Stored, er
 func (s *Store) record(ctx context.Context, class account.Class, id task.ID) (account.Stored, error) {
 	var found account.Stored
 	err := s.readOne(ctx, "get "+class.String(), func(r reading) (err error) {
-		found, err = scanRecord(r.queryRow(ofClass(recordSQL, class), blob(id)))
+		found, err = scanRecord(r.queryRow(ofClass(recordSQL, class), sqlrow.Blob(id)))
 		if errors.Is(err, sql.ErrNoRows) {
 			return task.Errorf(task.NotFound, "", "no %s has the id %s", strings.TrimSuffix(class.String(), "s"), id)
 		}
@@ -84,7 +84,7 @@ func (s *Store) FillRecords(ctx context.Context, class account.Class, records []
 	looked, held := 0, 0
 	err := s.readMany(ctx, "read "+class.String(), func(r reading) error {
 		for ; looked < len(records) && held < maxHeld; looked++ {
-			record, err := scanRecord(r.queryRow(ofClass(recordSQL, class), blob(records[looked].ID)))
+			record, err := scanRecord(r.queryRow(ofClass(recordSQL, class), sqlrow.Blob(records[looked].ID)))
 			if errors.Is(err, sql.ErrNoRows) {
 				continue
 			}
@@ -112,11 +112,11 @@ func (s *Store) ListChanges(ctx context.Context, id task.ID, page query.Page) (f
 
 func listChanges(r reading, id task.ID, page query.Page) (found []account.Changed, total int64, err error) {
 	class := account.Accounts
-	err = r.queryRow("SELECT class FROM runs WHERE task_id = ?", blob(id)).Scan(&class)
+	err = r.queryRow("SELECT class FROM runs WHERE task_id = ?", sqlrow.Blob(id)).Scan(&class)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, 0, err
 	}
-	where := clause{" FROM changes WHERE task_id = ?", []any{blob(id)}}
+	where := clause{" FROM changes WHERE task_id = ?", []any{sqlrow.Blob(id)}}
 	if filter := query.Simplify(page.Filter); filter != nil {
 		c := compileWith(onColumn(func(f query.Field) string { return changeColumn(f, class) }), filter)
 		where = clause{where.sql + " AND " + c.sql, append(where.args, c.args...)}

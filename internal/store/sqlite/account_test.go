@@ -10,6 +10,7 @@ import (
 
 	"stint/internal/account"
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -22,7 +23,7 @@ func someRecords(tb testing.TB, s *Store, source, n int, class account.Class, li
 			err := t.exec(ofClass(`INSERT INTO sources (seq, id, name, type, created, modified, settings, @records)
 				VALUES (?1, ?2, ?3, 'DelimitedFile', 1, 1, x'7b7d', ?4)
 				ON CONFLICT (seq) DO UPDATE SET @records = @records + ?4`, class),
-				source, blob(sourceID(source)), "Source "+strconv.Itoa(source), n)
+				source, sqlrow.Blob(sourceID(source)), "Source "+strconv.Itoa(source), n)
 			if err != nil {
 				return err
 			}
@@ -35,7 +36,7 @@ func someRecords(tb testing.TB, s *Store, source, n int, class account.Class, li
 			id := recordID(source, class, i)
 			err := t.exec(ofClass(`INSERT INTO @records (source, key, id, name, created, modified, change, task_id, hash, body)
 				VALUES (?, ?, ?, ?, 1, 1, 'CREATED', ?, x'', ?)`, class),
-				source, key, blob(id), "Name "+strconv.Itoa(i%7), blob(id), []byte(`{"dept":"Sales","groups":["a","b"]}`))
+				source, key, sqlrow.Blob(id), "Name "+strconv.Itoa(i%7), sqlrow.Blob(id), []byte(`{"dept":"Sales","groups":["a","b"]}`))
 			if err != nil {
 				return err
 			}

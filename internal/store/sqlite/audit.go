@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
 	"stint/internal/audit"
 	"stint/internal/store/dump"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -20,14 +20,11 @@ const (
 	settingKeyCheck   = dump.SettingKeyCheck
 )
 
-// auditColumns are those of an entry, in the order of scanAudit.
-const auditColumns = `shard, n, link, at, action, actor, client, address, agent, request_id, object, before, after, words, reason`
-
 const (
 	auditTipSQL    = "SELECT n, link FROM audit_heads WHERE shard = ?"
-	auditInsertSQL = "INSERT INTO audit (" + auditColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	auditInsertSQL = "INSERT INTO audit (" + sqlrow.AuditColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	auditMoveSQL   = "UPDATE audit_heads SET n = ?, link = ? WHERE shard = ?"
-	auditObjectSQL = "SELECT " + auditColumns + " FROM audit WHERE object = ? AND shard = ? ORDER BY n"
+	auditObjectSQL = "SELECT " + sqlrow.AuditColumns + " FROM audit WHERE object = ? AND shard = ? ORDER BY n"
 	settingSQL     = "SELECT value FROM settings WHERE name = ?"
 )
 
@@ -55,7 +52,7 @@ func (t *txn) execOne(query string, args ...any) error {
 	return err
 }
 
-// auditValues are the values of auditColumns.
+// auditValues are the values of sqlrow.AuditColumns.
 func auditValues(shard int, at audit.Tip, e *audit.Entry) []any {
 	return []any{
 		shard, at.Number, at.Link[:], e.At.UnixMilli(), string(e.Action), e.Origin.Actor, e.Origin.Client, e.Origin.Address,
@@ -79,31 +76,12 @@ func (s *Store) Audit(ctx context.Context, object string) ([]audit.Entry, error)
 	var entries []audit.Entry
 	err := s.readOne(ctx, "read audit", func(r reading) error {
 		return r.each(func(row rowScanner) error {
-			e, err := scanAudit(row)
+			e, err := sqlrow.ScanAudit(row)
 			entries = append(entries, e.Entry)
 			return err
 		}, auditObjectSQL, object, audit.ShardOf(object))
 	})
 	return entries, err
-}
-
-func scanAudit(row rowScanner) (audit.Recorded, error) {
-	var (
-		e                   audit.Recorded
-		ms                  int64
-		link, before, after []byte
-	)
-	err := row.Scan(&e.Shard, &e.Number, &link, &ms, &e.Action, &e.Origin.Actor, &e.Origin.Client, &e.Origin.Address,
-		&e.Origin.Agent, &e.Origin.RequestID, &e.Object, &before, &after, &e.Words, &e.Reason)
-	if err != nil {
-		return e, err
-	}
-	e.At, e.Before, e.After = time.UnixMilli(ms).UTC(), before, after
-	// A link of another size is none: nothing equals it.
-	if l, err := audit.ParseLink(link); err == nil {
-		e.Link = l
-	}
-	return e, nil
 }
 
 // openChain reads what links need. Its error wraps ErrOtherKey where they were
@@ -197,5 +175,5 @@ func newDeployment() (task.ID, error) {
 	if _, err := rand.Read(b); err != nil {
 		return "", fmt.Errorf("make the id of this deployment: %w", err)
 	}
-	return task.ID(hex.EncodeToString(b)), nil
+	return sqlrow.ID(b), nil
 }

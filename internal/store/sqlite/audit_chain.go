@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
 const (
-	auditWalkSQL          = "SELECT " + auditColumns + " FROM audit ORDER BY shard, n"
-	auditPrefixSQL        = "SELECT " + auditColumns + " FROM audit WHERE shard = ? ORDER BY n LIMIT ?"
+	auditWalkSQL          = "SELECT " + sqlrow.AuditColumns + " FROM audit ORDER BY shard, n"
+	auditPrefixSQL        = "SELECT " + sqlrow.AuditColumns + " FROM audit WHERE shard = ? ORDER BY n LIMIT ?"
 	auditCheckpointTipSQL = "SELECT n, link FROM audit_checkpoints WHERE shard = ?"
 	auditCheckpointSQL    = `INSERT INTO audit_checkpoints (shard, n, link, made, until, signature) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (shard) DO UPDATE SET n = excluded.n, link = excluded.link, made = excluded.made, until = excluded.until,
@@ -45,7 +46,7 @@ func (s *Store) WalkAudit(ctx context.Context, begin func(audit.State) error, en
 			return err
 		}
 		return r.each(func(row rowScanner) error {
-			e, err := scanAudit(row)
+			e, err := sqlrow.ScanAudit(row)
 			if err != nil {
 				return err
 			}
@@ -166,7 +167,7 @@ func (t *txn) auditPrefix(shard, limit int, c *audit.Checkpoint) (int, error) {
 	}
 	n, over := 0, false
 	err = t.each(func(row rowScanner) error {
-		e, err := scanAudit(row)
+		e, err := sqlrow.ScanAudit(row)
 		if err != nil || over {
 			return err
 		}

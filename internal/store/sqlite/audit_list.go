@@ -10,14 +10,15 @@ import (
 
 	"stint/internal/audit"
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
 const (
-	// auditLightColumns are auditColumns without what may be large.
+	// auditLightColumns are sqlrow.AuditColumns without what may be large.
 	auditLightColumns = `shard, n, link, at, action, actor, client, address, agent, request_id, object, NULL, NULL, '', reason`
 
-	auditGetSQL = "SELECT " + auditColumns + " FROM audit WHERE shard = ? AND n = ?"
+	auditGetSQL = "SELECT " + sqlrow.AuditColumns + " FROM audit WHERE shard = ? AND n = ?"
 	// What retention has deleted stands at the beginning of each shard.
 	auditCountSQL = `SELECT coalesce(sum(h.n - coalesce(c.n, 0)), 0) FROM audit_heads h
 		LEFT JOIN audit_checkpoints c ON c.shard = h.shard`
@@ -28,7 +29,7 @@ const (
 func (s *Store) AuditEntry(ctx context.Context, at audit.Place) (audit.Recorded, error) {
 	var e audit.Recorded
 	err := s.readOne(ctx, "get audit entry", func(r reading) (err error) {
-		e, err = scanAudit(r.queryRow(auditGetSQL, at.Shard, at.Number))
+		e, err = sqlrow.ScanAudit(r.queryRow(auditGetSQL, at.Shard, at.Number))
 		if errors.Is(err, sql.ErrNoRows) {
 			return task.Errorf(task.NotFound, "", "no audit entry has the id %s", at.ID())
 		}
@@ -58,7 +59,7 @@ func (s *Store) ListAudit(ctx context.Context, page query.Page) ([]audit.Recorde
 		}
 		c := auditPage(filter, page)
 		err := r.each(func(row rowScanner) error {
-			e, err := scanAudit(row)
+			e, err := sqlrow.ScanAudit(row)
 			found = append(found, e)
 			return err
 		}, c.sql, c.args...)
@@ -85,7 +86,7 @@ func (s *Store) FillAudit(ctx context.Context, entries []audit.Recorded) (n int,
 func (r reading) fillAudit(entries []audit.Recorded) (int, error) {
 	n := 0
 	for held := 0; n < len(entries) && held < maxHeld; n++ {
-		e, err := scanAudit(r.queryRow(auditGetSQL, entries[n].Shard, entries[n].Number))
+		e, err := sqlrow.ScanAudit(r.queryRow(auditGetSQL, entries[n].Shard, entries[n].Number))
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 
 	"stint/internal/account"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -45,7 +46,7 @@ const (
 func (s *Store) Compare(ctx context.Context, run *account.Run, after string, limit int) (account.Counts, error) {
 	var c account.Counts
 	err := s.readRun(ctx, run, func(r reading, source int64) error {
-		return r.queryRow(ofClass(countSQL, run.Class), blob(run.TaskID), after, limit, source).
+		return r.queryRow(ofClass(countSQL, run.Class), sqlrow.Blob(run.TaskID), after, limit, source).
 			Scan(&c.Last, &c.Rows, &c.New, &c.Differing, &c.Kept)
 	})
 	return c, err
@@ -60,7 +61,7 @@ func (s *Store) Differing(
 ) (found []account.Difference, last string, err error) {
 	size := 0
 	err = s.readRun(ctx, run, func(r reading, source int64) error {
-		rows, err := r.query(ofClass(differSQL, run.Class), all, all, blob(run.TaskID), after, limit, source)
+		rows, err := r.query(ofClass(differSQL, run.Class), all, all, sqlrow.Blob(run.TaskID), after, limit, source)
 		if err != nil {
 			return err
 		}
@@ -99,7 +100,7 @@ func (s *Store) Missing(
 	size := 0
 	err = s.readRun(ctx, run, func(r reading, source int64) error {
 		rows, err := r.query(ofClass(missingSQL, run.Class),
-			blob(run.TaskID), run.State.Held, []byte(account.HeldBody), source, after, limit)
+			sqlrow.Blob(run.TaskID), run.State.Held, []byte(account.HeldBody), source, after, limit)
 		if err != nil {
 			return err
 		}
@@ -149,7 +150,7 @@ func (s *Store) AccountsAfter(ctx context.Context, run *account.Run, after strin
 func (s *Store) readRun(ctx context.Context, run *account.Run, fn func(r reading, source int64) error) error {
 	return s.readOne(ctx, "compare accounts", func(r reading) error {
 		var source int64
-		err := r.queryRow("SELECT source FROM runs WHERE task_id = ?", blob(run.TaskID)).Scan(&source)
+		err := r.queryRow("SELECT source FROM runs WHERE task_id = ?", sqlrow.Blob(run.TaskID)).Scan(&source)
 		if err == sql.ErrNoRows { //nolint:errorlint // as the driver returns it
 			return task.Errorf(task.NotFound, "", "no aggregation has the id %s", run.TaskID)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"stint/internal/audit"
 	"stint/internal/store/dump"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -191,7 +192,7 @@ func (m *restorer) one(row *dump.Row) error {
 			}
 			clear(m.deltas)
 		}
-		values = append(values[:len(values):len(values)], millis(tk.HeartbeatDeadline()))
+		values = append(values[:len(values):len(values)], sqlrow.Millis(tk.HeartbeatDeadline()))
 	}
 	err := m.exec(m.insert, values...)
 	if primaryCode(err) == lib.SQLITE_CONSTRAINT {

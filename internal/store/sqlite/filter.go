@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -108,7 +109,7 @@ func parameters(e query.Compare) []any {
 		}
 		seen[task.LowerASCII(v)] = true
 		if e.Field == query.FieldID {
-			if b := blob(task.ID(v)); b != nil {
+			if b := sqlrow.Blob(task.ID(v)); b != nil {
 				values = append(values, b)
 			}
 			continue

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -20,7 +21,7 @@ func (s *Store) History(ctx context.Context, id task.ID) ([]task.Event, error) {
 			e.At = time.UnixMilli(ms).UTC()
 			events = append(events, e)
 			return err
-		}, "SELECT at, event, attempt, actor, text, key, count FROM history WHERE task_id = ? ORDER BY seq", blob(id))
+		}, "SELECT at, event, attempt, actor, text, key, count FROM history WHERE task_id = ? ORDER BY seq", sqlrow.Blob(id))
 	})
 	return events, err
 }
@@ -52,7 +53,7 @@ func (t *txn) beginHistory(id task.ID, events []task.Event) error {
 
 func (t *txn) addEvent(id task.ID, e task.Event) error {
 	var last, latest int64
-	err := t.queryRow("SELECT coalesce(max(seq), 0), coalesce(max(at), 0) FROM history WHERE task_id = ?", blob(id)).Scan(&last, &latest)
+	err := t.queryRow("SELECT coalesce(max(seq), 0), coalesce(max(at), 0) FROM history WHERE task_id = ?", sqlrow.Blob(id)).Scan(&last, &latest)
 	if err != nil {
 		return err
 	}
@@ -62,10 +63,10 @@ func (t *txn) addEvent(id task.ID, e task.Event) error {
 	}
 	if e.Key != "" {
 		var seq int64
-		err = t.queryRow("SELECT seq FROM history WHERE task_id = ? AND key = ?", blob(id), e.Key).Scan(&seq)
+		err = t.queryRow("SELECT seq FROM history WHERE task_id = ? AND key = ?", sqlrow.Blob(id), e.Key).Scan(&seq)
 		if err == nil {
 			return t.exec("UPDATE history SET count = count + 1, at = ?, text = ? WHERE task_id = ? AND seq = ?",
-				e.At.UnixMilli(), e.Text, blob(id), seq)
+				e.At.UnixMilli(), e.Text, sqlrow.Blob(id), seq)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -80,5 +81,5 @@ func (t *txn) addEvent(id task.ID, e task.Event) error {
 func (t *txn) insertEvent(id task.ID, seq int64, e task.Event) error {
 	return t.exec(`INSERT INTO history (task_id, seq, at, event, attempt, actor, text, key, count)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		blob(id), seq, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, e.Text, e.Key, e.Count)
+		sqlrow.Blob(id), seq, e.At.UnixMilli(), string(e.Name), e.Attempt, e.Actor, e.Text, e.Key, e.Count)
 }

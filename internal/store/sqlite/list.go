@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
 	"stint/internal/task"
 )
@@ -24,7 +25,7 @@ func (s *Store) List(ctx context.Context, page query.Page, since time.Time) ([]t
 	var rows []task.Row
 	var total int64
 	err := s.readList(ctx, "list tasks", func(r reading) (err error) {
-		rows, total, err = list(r, page, sinceMillis(since))
+		rows, total, err = list(r, page, sqlrow.Since(since))
 		return err
 	})
 	return rows, total, err
@@ -107,7 +108,7 @@ func (l *lister) page(page query.Page) ([]task.Row, error) {
 	found := make([]task.Row, 0, page.Limit)
 	held := 0
 	err := l.each(func(row rowScanner) error {
-		r, err := scanRow(row)
+		r, err := sqlrow.ScanRow(row)
 		if held += len(r.Wire); held > maxHeld && len(found) > 0 {
 			r.Wire = nil
 		}
@@ -124,7 +125,7 @@ func (s *Store) Fill(ctx context.Context, rows []task.Row) (int, error) {
 	looked, held := 0, 0
 	err := s.readMany(ctx, "read tasks", func(r reading) error {
 		for ; looked < len(rows) && held < maxHeld; looked++ {
-			row, err := scanRow(r.queryRow(getSQL, blob(rows[looked].ID), sinceMillis(time.Time{})))
+			row, err := sqlrow.ScanRow(r.queryRow(getSQL, sqlrow.Blob(rows[looked].ID), sqlrow.Since(time.Time{})))
 			if errors.Is(err, sql.ErrNoRows) {
 				continue
 			}
@@ -148,7 +149,7 @@ func (l *lister) pageSQL(w window, limit int) clause {
 		order = " ORDER BY created DESC, id DESC"
 	}
 	if len(l.plan.branches) == 1 {
-		c := l.branchSQL(rowColumns, l.plan.branches[0], w)
+		c := l.branchSQL(sqlrow.RowColumns, l.plan.branches[0], w)
 		return clause{c.sql + order + " LIMIT ? OFFSET ?", append(c.args, limit, w.skip)}
 	}
 	var parts []string
@@ -159,7 +160,7 @@ func (l *lister) pageSQL(w window, limit int) clause {
 		args = append(append(args, c.args...), int64(limit)+w.skip)
 	}
 	return clause{
-		"SELECT " + rowColumns + " FROM tasks WHERE seq IN (SELECT seq FROM (" + strings.Join(parts, " UNION ") + ")" +
+		"SELECT " + sqlrow.RowColumns + " FROM tasks WHERE seq IN (SELECT seq FROM (" + strings.Join(parts, " UNION ") + ")" +
 			order + " LIMIT ? OFFSET ?)" + order,
 		append(args, limit, w.skip),
 	}

@@ -3,11 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"time"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -19,7 +19,7 @@ func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]task.I
 		return r.each(func(row rowScanner) error {
 			var id []byte
 			err := row.Scan(&id)
-			ids = append(ids, task.ID(hex.EncodeToString(id)))
+			ids = append(ids, sqlrow.ID(id))
 			return err
 		}, overdueSQL, now.UnixMilli(), limit)
 	})
@@ -73,7 +73,7 @@ func (t *txn) createdBefore(before time.Time, limit int) ([]task.ID, error) {
 		if err := rows.Scan(&id); err != nil {
 			return nil, err
 		}
-		ids = append(ids, task.ID(hex.EncodeToString(id)))
+		ids = append(ids, sqlrow.ID(id))
 	}
 	return ids, rows.Err()
 }
@@ -92,7 +92,7 @@ func (t *txn) purge(id task.ID, expire audit.UpdateFunc) error {
 			return err
 		}
 	}
-	if err := t.exec("DELETE FROM history WHERE task_id = ?", blob(id)); err != nil {
+	if err := t.exec("DELETE FROM history WHERE task_id = ?", sqlrow.Blob(id)); err != nil {
 		return err
 	}
 	return t.delete(seq, &tk)

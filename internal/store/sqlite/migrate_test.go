@@ -12,6 +12,7 @@ import (
 	"stint/internal/account"
 	"stint/internal/audit"
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
 	"stint/internal/task"
 )
@@ -48,13 +49,13 @@ func writeFirstVersion(t *testing.T, path string, tasks []task.Task) {
 		exec(`INSERT INTO tasks (id, created, modified, launched, completed, status, kind, type, source_id, launcher, attempt,
 			sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, wire)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), millis(tk.Launched), millis(tk.Completed), text(string(tk.Status)),
-			string(tk.Kind), string(tk.Type), text(tk.SourceID), tk.Launcher, tk.Attempt, tk.Sequence, millis(tk.LastReport),
-			tk.HeartbeatLimit.Milliseconds(), millis(tk.HeartbeatDeadline()), millis(tk.CancelRequested), text(tk.CancelReason),
-			text(string(tk.Reported)), wire)
-		exec("INSERT INTO history VALUES (?, 1, ?, 'launched', 1, 'p', 'launched', '', 1)", blob(tk.ID), tk.Created.UnixMilli())
+			sqlrow.Blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), sqlrow.Millis(tk.Launched), sqlrow.Millis(tk.Completed), sqlrow.Text(string(tk.Status)),
+			string(tk.Kind), string(tk.Type), sqlrow.Text(tk.SourceID), tk.Launcher, tk.Attempt, tk.Sequence, sqlrow.Millis(tk.LastReport),
+			tk.HeartbeatLimit.Milliseconds(), sqlrow.Millis(tk.HeartbeatDeadline()), sqlrow.Millis(tk.CancelRequested), sqlrow.Text(tk.CancelReason),
+			sqlrow.Text(string(tk.Reported)), wire)
+		exec("INSERT INTO history VALUES (?, 1, ?, 'launched', 1, 'p', 'launched', '', 1)", sqlrow.Blob(tk.ID), tk.Created.UnixMilli())
 		exec("INSERT INTO audit VALUES (NULL, ?, 'task.launch', 'p', '', '', '', ?, NULL, NULL, '', '')", tk.Created.UnixMilli(), string(tk.ID))
-		exec("INSERT INTO idempotency VALUES (?, x'66', ?, ?)", "key "+string(tk.ID), blob(tk.ID), tk.Created.UnixMilli())
+		exec("INSERT INTO idempotency VALUES (?, x'66', ?, ?)", "key "+string(tk.ID), sqlrow.Blob(tk.ID), tk.Created.UnixMilli())
 		deltas.Add(tk, 1)
 	}
 	for k, n := range deltas {

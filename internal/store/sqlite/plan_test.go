@@ -14,6 +14,7 @@ import (
 
 	"stint/internal/audit"
 	"stint/internal/query"
+	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
 	"stint/internal/task"
 )
@@ -196,8 +197,8 @@ func TestOtherPlans(t *testing.T) {
 		getSQL:     "SEARCH tasks USING INDEX tasks_id (id=?)",
 		overdueSQL: "SEARCH tasks USING INDEX tasks_deadline (deadline>? AND deadline<?)",
 		purgeSQL:   "SEARCH tasks USING COVERING INDEX tasks_created (created<?)",
-		"SELECT " + columns + ", seq FROM tasks WHERE id = ?":   "SEARCH tasks USING INDEX tasks_id (id=?)",
-		"SELECT seq FROM history WHERE task_id = ? AND key = ?": "SEARCH history USING PRIMARY KEY (task_id=?)",
+		"SELECT " + sqlrow.TaskColumns + ", seq FROM tasks WHERE id = ?": "SEARCH tasks USING INDEX tasks_id (id=?)",
+		"SELECT seq FROM history WHERE task_id = ? AND key = ?":          "SEARCH history USING PRIMARY KEY (task_id=?)",
 		auditTipSQL:  "SEARCH audit_heads USING INTEGER PRIMARY KEY (rowid=?)",
 		auditMoveSQL: "SEARCH audit_heads USING INTEGER PRIMARY KEY (rowid=?)",
 		"SELECT task_id, fingerprint FROM idempotency JOIN tasks ON tasks.id = task_id WHERE key = ?":   "SEARCH idempotency USING PRIMARY KEY (key=?)",

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"stint/internal/account"
 	"stint/internal/audit"
 	"stint/internal/source"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -72,7 +72,7 @@ func (t *txn) insertRun(run account.Run, c task.Change, busy func(task.Task, tas
 	err = t.queryRow(activeRunSQL, seq, run.Class).Scan(&other)
 	switch {
 	case err == nil:
-		ended := busy(c.Task, task.ID(hex.EncodeToString(other)))
+		ended := busy(c.Task, sqlrow.ID(other))
 		ended.Events = append(slices.Clone(c.Events), ended.Events...)
 		c, active = ended, nil
 		if err := t.dropUpload(run.Upload); err != nil {
@@ -105,7 +105,7 @@ func (t *txn) insertRun(run account.Run, c task.Change, busy func(task.Task, tas
 		}
 	}
 	return c, t.exec("INSERT INTO runs (task_id, source, class, active, upload, state) VALUES (?, ?, ?, ?, ?, ?)",
-		blob(c.Task.ID), seq, run.Class, active, blob(run.Upload), state)
+		sqlrow.Blob(c.Task.ID), seq, run.Class, active, sqlrow.Blob(run.Upload), state)
 }
 
 // settleColumns checks the columns of a file against those of the source, which
@@ -122,14 +122,14 @@ func (t *txn) settleColumns(seq int64, s source.Source, columns []string) error 
 // it has staged.
 func (t *txn) endRun(id task.ID) error {
 	var upload []byte
-	err := t.queryRow("SELECT upload FROM runs WHERE task_id = ? AND active IS NOT NULL", blob(id)).Scan(&upload)
+	err := t.queryRow("SELECT upload FROM runs WHERE task_id = ? AND active IS NOT NULL", sqlrow.Blob(id)).Scan(&upload)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := t.exec("UPDATE runs SET active = NULL, upload = NULL WHERE task_id = ?", blob(id)); err != nil {
+	if err := t.exec("UPDATE runs SET active = NULL, upload = NULL WHERE task_id = ?", sqlrow.Blob(id)); err != nil {
 		return err
 	}
 	if upload != nil {
@@ -140,20 +140,20 @@ func (t *txn) endRun(id task.ID) error {
 			return err
 		}
 	}
-	return t.discard("staged", blob(id))
+	return t.discard("staged", sqlrow.Blob(id))
 }
 
 // dropRun forgets the run of a task that is deleted.
 func (t *txn) dropRun(id task.ID) error {
 	var one int
-	err := t.queryRow("DELETE FROM runs WHERE task_id = ? RETURNING 1", blob(id)).Scan(&one)
+	err := t.queryRow("DELETE FROM runs WHERE task_id = ? RETURNING 1", sqlrow.Blob(id)).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return t.discard("changes", blob(id))
+	return t.discard("changes", sqlrow.Blob(id))
 }
 
 // Run returns the run of a task; the error is of kind NotFound where it has
@@ -163,7 +163,7 @@ func (s *Store) Run(ctx context.Context, id task.ID) (account.Run, error) {
 	err := s.readOne(ctx, "read run", func(r reading) error {
 		var source, upload, state []byte
 		err := r.queryRow(`SELECT coalesce(sources.id, x''), class, upload, state FROM runs
-			LEFT JOIN sources ON sources.seq = runs.source WHERE task_id = ?`, blob(id)).
+			LEFT JOIN sources ON sources.seq = runs.source WHERE task_id = ?`, sqlrow.Blob(id)).
 			Scan(&source, &run.Class, &upload, &state)
 		if errors.Is(err, sql.ErrNoRows) {
 			return task.Errorf(task.NotFound, "", "no aggregation has the id %s", id)
@@ -171,7 +171,7 @@ func (s *Store) Run(ctx context.Context, id task.ID) (account.Run, error) {
 		if err != nil {
 			return err
 		}
-		run.TaskID, run.SourceID, run.Upload = id, task.ID(hex.EncodeToString(source)), task.ID(hex.EncodeToString(upload))
+		run.TaskID, run.SourceID, run.Upload = id, sqlrow.ID(source), sqlrow.ID(upload)
 		return json.Unmarshal(state, &run.State)
 	})
 	return run, err
@@ -228,7 +228,7 @@ type work struct {
 }
 
 func (w *work) begin() error {
-	err := w.queryRow("SELECT source, class FROM runs WHERE task_id = ?", blob(w.id)).Scan(&w.source, &w.class)
+	err := w.queryRow("SELECT source, class FROM runs WHERE task_id = ?", sqlrow.Blob(w.id)).Scan(&w.source, &w.class)
 	if err != nil {
 		return fmt.Errorf("read run: %w", err)
 	}
@@ -253,7 +253,7 @@ func (w *work) Staged(key string) (account.Record, error) {
 	r := account.Record{Key: key}
 	err := w.queryRow(ofClass(`SELECT s.name, s.hash IS NULL, coalesce(s.body, a.body, x'') FROM staged s
 		LEFT JOIN @records a ON a.source = ? AND a.key = s.key WHERE s.task_id = ? AND s.key = ?`, w.class),
-		w.source, blob(w.id), key).Scan(&r.Name, &r.Keep, &r.Body)
+		w.source, sqlrow.Blob(w.id), key).Scan(&r.Name, &r.Keep, &r.Body)
 	if r.Keep {
 		r.Body = nil
 	}
@@ -263,7 +263,7 @@ func (w *work) Staged(key string) (account.Record, error) {
 // Restage implements account.Work.
 func (w *work) Restage(r account.Record) error {
 	return w.exec("UPDATE staged SET name = ?, hash = ?, body = ? WHERE task_id = ? AND key = ?",
-		r.Name, r.Hash(), r.Body, blob(w.id), r.Key)
+		r.Name, r.Hash(), r.Body, sqlrow.Blob(w.id), r.Key)
 }
 
 // SetState implements account.Work.
@@ -272,7 +272,7 @@ func (w *work) SetState(s *account.State) error {
 	if err != nil {
 		return err
 	}
-	return w.exec("UPDATE runs SET state = ? WHERE task_id = ?", state, blob(w.id))
+	return w.exec("UPDATE runs SET state = ? WHERE task_id = ?", state, sqlrow.Blob(w.id))
 }
 
 const builtInSQL = "SELECT id, attempt, job FROM tasks WHERE job IS NOT NULL AND status IS NULL AND job > ? ORDER BY job LIMIT ?"
@@ -286,7 +286,7 @@ func (s *Store) BuiltIn(ctx context.Context, after int64, limit int) ([]task.Ass
 			var a task.Assigned
 			var id []byte
 			err := row.Scan(&id, &a.Attempt, &a.Job)
-			a.ID = task.ID(hex.EncodeToString(id))
+			a.ID = sqlrow.ID(id)
 			found = append(found, a)
 			return err
 		}, builtInSQL, after, limit)

@@ -11,6 +11,7 @@ import (
 	"stint/internal/audit"
 	"stint/internal/query"
 	"stint/internal/source"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -80,7 +81,7 @@ func TestDeleteSourceEndsWhatRuns(t *testing.T) {
 	t.Parallel()
 	s := openTemp(t)
 	src, other := addSource(t, s, 1), addSource(t, s, 2)
-	exec(t, s, "UPDATE sources SET accounts = 3, entitlements = 2 WHERE id = ?", blob(src.ID))
+	exec(t, s, "UPDATE sources SET accounts = 3, entitlements = 2 WHERE id = ?", sqlrow.Blob(src.ID))
 	tasks := tasksEvery(4, time.Second)
 	tasks[3].Status, tasks[3].Completed = task.Success, tasks[3].Created
 	load(t, s, tasks)
@@ -89,7 +90,7 @@ func TestDeleteSourceEndsWhatRuns(t *testing.T) {
 		active        any
 	}{{1, int64(account.Accounts), 1}, {1, int64(account.Entitlements), 1}, {2, int64(account.Accounts), 1}, {1, int64(account.Accounts), nil}} {
 		exec(t, s, "INSERT INTO runs (task_id, source, class, active, state) VALUES (?, ?, ?, ?, x'7b7d')",
-			blob(tasks[i].ID), run.source, run.class, run.active)
+			sqlrow.Blob(tasks[i].ID), run.source, run.class, run.active)
 	}
 	now := time.UnixMilli(1e13).UTC()
 	end := func(tk task.Task) (audit.Change, error) {
@@ -143,7 +144,7 @@ func TestDeleteSourceEndsWhatRuns(t *testing.T) {
 	}
 	var seq int64
 	err = s.readOne(t.Context(), "test", func(r reading) error {
-		return r.queryRow("SELECT seq FROM sources WHERE id = ?", blob(src.ID)).Scan(&seq)
+		return r.queryRow("SELECT seq FROM sources WHERE id = ?", sqlrow.Blob(src.ID)).Scan(&seq)
 	})
 	if err != nil || seq != 3 {
 		t.Errorf("the new source has the row number %d, %v", seq, err)
@@ -158,7 +159,7 @@ func TestDeleteSourceAllOrNothing(t *testing.T) {
 	tasks := tasksEvery(2, time.Second)
 	load(t, s, tasks)
 	for i, class := range []account.Class{account.Accounts, account.Entitlements} {
-		exec(t, s, "INSERT INTO runs (task_id, source, class, active, state) VALUES (?, 1, ?, 1, x'7b7d')", blob(tasks[i].ID), class)
+		exec(t, s, "INSERT INTO runs (task_id, source, class, active, state) VALUES (?, 1, ?, 1, x'7b7d')", sqlrow.Blob(tasks[i].ID), class)
 	}
 	for name, fail := range map[string]func(task.Task) (audit.Change, error){
 		"an error": func(task.Task) (audit.Change, error) {

@@ -3,19 +3,15 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"time"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
-// columns are those of a task, in the order of scanTask.
-const columns = `kind, source_id, attempt, sequence, last_report, heartbeat_limit, cancel_requested, cancel_reason, reported,
-	job, interruptions, wire`
-
-const getSQL = "SELECT " + rowColumns + " FROM tasks WHERE id = ? AND created > ?"
+const getSQL = "SELECT " + sqlrow.RowColumns + " FROM tasks WHERE id = ? AND created > ?"
 
 // Get returns the task with this id, if it was created after since, with its
 // TaskStatus as it is served. The error is of kind NotFound where there is
@@ -23,9 +19,9 @@ const getSQL = "SELECT " + rowColumns + " FROM tasks WHERE id = ? AND created > 
 func (s *Store) Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error) {
 	var row task.Row
 	err := s.readOne(ctx, "get task", func(r reading) (err error) {
-		row, err = scanRow(r.queryRow(getSQL, blob(id), sinceMillis(since)))
+		row, err = sqlrow.ScanRow(r.queryRow(getSQL, sqlrow.Blob(id), sqlrow.Since(since)))
 		if errors.Is(err, sql.ErrNoRows) {
-			return notFound(id)
+			return sqlrow.NoTask(id)
 		}
 		return err
 	})
@@ -76,7 +72,7 @@ func (t *txn) repeated(key task.IdempotencyKey, tk *task.Task) (*task.Task, erro
 		return &first, err
 	}
 	return nil, t.exec("INSERT OR REPLACE INTO idempotency (key, fingerprint, task_id, created) VALUES (?, ?, ?, ?)",
-		key.Stored(), key.Fingerprint, blob(tk.ID), tk.Created.UnixMilli())
+		key.Stored(), key.Fingerprint, sqlrow.Blob(tk.ID), tk.Created.UnixMilli())
 }
 
 // launchedBefore returns the id of the task that an earlier launch with this
@@ -95,7 +91,7 @@ func (t *txn) launchedBefore(key task.IdempotencyKey) (task.ID, error) {
 		return "", task.Errorf(task.Conflict, "Idempotency-Key",
 			"%q was used before for another launch; use a new key for each launch", key.Key)
 	}
-	return task.ID(hex.EncodeToString(id)), nil
+	return sqlrow.ID(id), nil
 }
 
 // Update lets fn decide what becomes of a task, and writes that: task, events
@@ -124,7 +120,7 @@ func (t *txn) applyUpdate(id task.ID, since time.Time, fn audit.UpdateFunc) (sto
 		return stored, nil, err
 	}
 	if !since.IsZero() && !before.Created.After(since) {
-		return stored, nil, notFound(id)
+		return stored, nil, sqlrow.NoTask(id)
 	}
 	c, err := fn(before)
 	if err != nil {
@@ -149,9 +145,9 @@ func (t *txn) applyUpdate(id task.ID, since time.Time, fn audit.UpdateFunc) (sto
 // load reads a task for writing, with its row number.
 func (t *txn) load(id task.ID) (task.Task, int64, error) {
 	var seq int64
-	tk, err := scanTask(t.queryRow("SELECT "+columns+", seq FROM tasks WHERE id = ?", blob(id)), &seq)
+	tk, err := sqlrow.ScanTask(t.queryRow("SELECT "+sqlrow.TaskColumns+", seq FROM tasks WHERE id = ?", sqlrow.Blob(id)), &seq)
 	if errors.Is(err, sql.ErrNoRows) {
-		return task.Task{}, 0, notFound(id)
+		return task.Task{}, 0, sqlrow.NoTask(id)
 	}
 	return tk, seq, err
 }
@@ -169,10 +165,10 @@ func (t *txn) insert(tk *task.Task) error {
 		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, job,
 		interruptions, wire)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), millis(tk.Launched), millis(tk.Completed),
-		text(string(tk.Status)), string(tk.Kind), string(tk.Type), text(tk.SourceID), tk.Launcher,
-		tk.Attempt, tk.Sequence, millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(), millis(tk.HeartbeatDeadline()),
-		millis(tk.CancelRequested), text(tk.CancelReason), text(string(tk.Reported)), job(tk), tk.Interruptions, wire)
+		sqlrow.Blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), sqlrow.Millis(tk.Launched), sqlrow.Millis(tk.Completed),
+		sqlrow.Text(string(tk.Status)), string(tk.Kind), string(tk.Type), sqlrow.Text(tk.SourceID), tk.Launcher,
+		tk.Attempt, tk.Sequence, sqlrow.Millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(), sqlrow.Millis(tk.HeartbeatDeadline()),
+		sqlrow.Millis(tk.CancelRequested), sqlrow.Text(tk.CancelReason), sqlrow.Text(string(tk.Reported)), sqlrow.Job(tk), tk.Interruptions, wire)
 }
 
 func (t *txn) update(seq int64, before, after *task.Task) error {
@@ -184,8 +180,8 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 		return err
 	}
 	rest := []any{
-		after.Modified.UnixMilli(), after.Attempt, after.Sequence, millis(after.LastReport), after.HeartbeatLimit.Milliseconds(),
-		millis(after.HeartbeatDeadline()), millis(after.CancelRequested), text(after.CancelReason), text(string(after.Reported)),
+		after.Modified.UnixMilli(), after.Attempt, after.Sequence, sqlrow.Millis(after.LastReport), after.HeartbeatLimit.Milliseconds(),
+		sqlrow.Millis(after.HeartbeatDeadline()), sqlrow.Millis(after.CancelRequested), sqlrow.Text(after.CancelReason), sqlrow.Text(string(after.Reported)),
 		after.Interruptions, wire, seq,
 	}
 	const restSQL = `modified = ?, attempt = ?, sequence = ?, last_report = ?, heartbeat_limit = ?, deadline = ?,
@@ -199,7 +195,7 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 	t.deltas.Add(before, -1)
 	t.deltas.Add(after, 1)
 	return t.exec("UPDATE tasks SET launched = ?, completed = ?, status = ?, job = ?, "+restSQL,
-		append([]any{millis(after.Launched), millis(after.Completed), text(string(after.Status)), job(after)}, rest...)...)
+		append([]any{sqlrow.Millis(after.Launched), sqlrow.Millis(after.Completed), sqlrow.Text(string(after.Status)), sqlrow.Job(after)}, rest...)...)
 }
 
 // replace writes another task over the one in a row, whatever differs.
@@ -216,69 +212,4 @@ func (t *txn) delete(seq int64, tk *task.Task) error {
 	}
 	t.deltas.Add(tk, -1)
 	return t.exec("DELETE FROM tasks WHERE seq = ?", seq)
-}
-
-func scanTask(row rowScanner, more ...any) (task.Task, error) {
-	var (
-		t                   task.Task
-		source, why         sql.NullString
-		reported            sql.NullString
-		lastReport, stopped sql.NullInt64
-		limit               int64
-		job                 sql.NullInt64
-		wire                []byte
-	)
-	err := row.Scan(append([]any{
-		&t.Kind, &source, &t.Attempt, &t.Sequence, &lastReport, &limit, &stopped, &why, &reported, &job, &t.Interruptions, &wire,
-	}, more...)...)
-	if err != nil {
-		return task.Task{}, err
-	}
-	t.SourceID, t.CancelReason, t.Reported = source.String, why.String, task.CompletionStatus(reported.String)
-	t.LastReport, t.CancelRequested = at(lastReport), at(stopped)
-	t.BuiltIn, t.Job = job.Valid, job.Int64
-	t.HeartbeatLimit = time.Duration(limit) * time.Millisecond
-	if err := t.UnmarshalWire(wire); err != nil {
-		return task.Task{}, err
-	}
-	return t, nil
-}
-
-func notFound(id task.ID) error {
-	return task.Errorf(task.NotFound, "", "no task has the id %s", id)
-}
-
-// blob returns the 16 bytes of an id; nil, which equals nothing, for what is no
-// id.
-func blob(id task.ID) []byte {
-	b, err := hex.DecodeString(string(id))
-	if err != nil || len(b) != 16 {
-		return nil
-	}
-	return b
-}
-
-// job returns the number of a task's job, or NULL where others run it.
-func job(t *task.Task) any {
-	if !t.BuiltIn {
-		return nil
-	}
-	return t.Job
-}
-
-// text returns s, or NULL for "".
-func text(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// sinceMillis returns the time to compare created with; the zero time lets
-// everything through.
-func sinceMillis(t time.Time) int64 {
-	if t.IsZero() {
-		return -1
-	}
-	return t.UnixMilli()
 }

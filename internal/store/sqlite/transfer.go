@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -92,11 +93,11 @@ func saySame(a, b *task.Task) (bool, error) {
 func (s *Store) Export(ctx context.Context, fn func(task.Row) error) error {
 	return s.readOne(ctx, "export tasks", func(r reading) error {
 		return r.each(func(row rowScanner) error {
-			exported, err := scanRow(row)
+			exported, err := sqlrow.ScanRow(row)
 			if err != nil {
 				return err
 			}
 			return fn(exported)
-		}, "SELECT "+rowColumns+" FROM tasks ORDER BY created, id")
+		}, "SELECT "+sqlrow.RowColumns+" FROM tasks ORDER BY created, id")
 	})
 }

@@ -7,13 +7,14 @@ import (
 	"io"
 	"time"
 
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
 // BeginUpload makes an empty upload.
 func (s *Store) BeginUpload(ctx context.Context, id task.ID, now time.Time) error {
 	return s.do(ctx, "begin upload", func(t *txn) error {
-		return t.exec("INSERT INTO uploads (id, touched) VALUES (?, ?)", blob(id), now.UnixMilli())
+		return t.exec("INSERT INTO uploads (id, touched) VALUES (?, ?)", sqlrow.Blob(id), now.UnixMilli())
 	})
 }
 
@@ -24,14 +25,14 @@ func (s *Store) AppendUpload(ctx context.Context, id task.ID, start int64, data 
 	packed := s.chunks.Pack(data)
 	return s.do(ctx, "store upload", func(t *txn) error {
 		var one int
-		err := t.queryRow("UPDATE uploads SET touched = ? WHERE id = ? RETURNING 1", now.UnixMilli(), blob(id)).Scan(&one)
+		err := t.queryRow("UPDATE uploads SET touched = ? WHERE id = ? RETURNING 1", now.UnixMilli(), sqlrow.Blob(id)).Scan(&one)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noUpload()
 		}
 		if err != nil {
 			return err
 		}
-		return t.exec("INSERT INTO upload_chunks (upload, start, data) VALUES (?, ?, ?)", blob(id), start, packed)
+		return t.exec("INSERT INTO upload_chunks (upload, start, data) VALUES (?, ?, ?)", sqlrow.Blob(id), start, packed)
 	})
 }
 
@@ -43,20 +44,20 @@ func (s *Store) DropUpload(ctx context.Context, id task.ID) error {
 
 func (t *txn) dropUpload(id task.ID) error {
 	var one int
-	err := t.queryRow("DELETE FROM uploads WHERE id = ? AND task_id IS NULL RETURNING 1", blob(id)).Scan(&one)
+	err := t.queryRow("DELETE FROM uploads WHERE id = ? AND task_id IS NULL RETURNING 1", sqlrow.Blob(id)).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return t.discard("upload", blob(id))
+	return t.discard("upload", sqlrow.Blob(id))
 }
 
 // takeUpload gives an upload to a task.
 func (t *txn) takeUpload(id, to task.ID) error {
 	var one int
-	err := t.queryRow("UPDATE uploads SET task_id = ? WHERE id = ? AND task_id IS NULL RETURNING 1", blob(to), blob(id)).Scan(&one)
+	err := t.queryRow("UPDATE uploads SET task_id = ? WHERE id = ? AND task_id IS NULL RETURNING 1", sqlrow.Blob(to), sqlrow.Blob(id)).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return noUpload()
 	}
@@ -79,7 +80,7 @@ func (s *Store) ReadUpload(ctx context.Context, id task.ID, offset int64) ([]byt
 	err := s.readOne(ctx, "read upload", func(r reading) error {
 		var start int64
 		var packed []byte
-		err := r.queryRow(readUploadSQL, blob(id), offset).Scan(&start, &packed)
+		err := r.queryRow(readUploadSQL, sqlrow.Blob(id), offset).Scan(&start, &packed)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noUpload()
 		}

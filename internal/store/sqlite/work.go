@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"stint/internal/account"
+	"stint/internal/store/sqlrow"
 )
 
 // The statements below say OR FAIL: they have a transaction for themselves, which
@@ -103,7 +104,7 @@ func (w *work) stage(records []account.Record, tail string) ([]int, error) {
 			return []any{r.Key, r.Name, nil, nil}
 		}
 		return []any{r.Key, r.Name, r.Hash(), r.Body}
-	}, []any{blob(w.id), w.source}, func(row rowScanner) error {
+	}, []any{sqlrow.Blob(w.id), w.source}, func(row rowScanner) error {
 		var key string
 		err := row.Scan(&key)
 		staged[key] = true
@@ -125,7 +126,7 @@ func (w *work) Record(changes []account.Recorded) error {
 	var created []*account.Recorded
 	update := ofClass(`UPDATE @records SET name = ?, modified = ?, change = ?, task_id = ?, hash = ?, body = ?
 		WHERE source = ? AND key = ?`, w.class)
-	now, id := w.now.UnixMilli(), blob(w.id)
+	now, id := w.now.UnixMilli(), sqlrow.Blob(w.id)
 	for i := range changes {
 		c := &changes[i]
 		if c.Change == account.Created {
@@ -140,7 +141,7 @@ func (w *work) Record(changes []account.Recorded) error {
 	insert := ofClass("INSERT OR FAIL INTO @records (source, key, id, name, created, modified, change, task_id, hash, body) VALUES ", w.class)
 	err := w.bulk(insert, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "", len(created), func(i int) []any {
 		c := created[i]
-		return []any{w.source, c.Key, blob(c.ID), c.Name, now, now, string(c.Change), id, c.Hash(), c.Body}
+		return []any{w.source, c.Key, sqlrow.Blob(c.ID), c.Name, now, now, string(c.Change), id, c.Hash(), c.Body}
 	}, nil, nil)
 	if err != nil {
 		return err
@@ -176,7 +177,7 @@ func (w *work) log(n int, changed func(i int) account.Changed) error {
 			}
 		}
 	}
-	id := blob(w.id)
+	id := sqlrow.Blob(w.id)
 	return w.bulk("INSERT OR FAIL INTO changes (task_id, change, key, name, attributes) VALUES ", "(?, ?, ?, ?, ?)", "", n, func(i int) []any {
 		c := changed(i)
 		return []any{id, string(c.Change), c.Key, c.Name, names[i]}

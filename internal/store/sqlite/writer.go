@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
 )
 
@@ -230,7 +231,7 @@ func (t *txn) queryRow(query string, args ...any) rowScanner {
 	return stmt.QueryRowContext(t.ctx, args...)
 }
 
-type rowScanner interface{ Scan(dest ...any) error }
+type rowScanner = sqlrow.Scanner
 
 type failedRow struct{ err error }
 

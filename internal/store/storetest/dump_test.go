@@ -48,8 +48,8 @@ func brokenDumps() map[string]breaks {
 		"numbers of sources forgotten": {"dump", func(in s) s {
 			return altering{in, setting("sequences", "last", func(any) bool { return true }, int64(0))}
 		}},
-		"tallies not rebuilt":            {"dump", func(in s) s { return &uncounted{Store: in} }},
-		"deadlines not rebuilt":          {"dump", func(in s) s { return &undue{Store: in} }},
+		"tallies not rebuilt":            {"dump", func(in s) s { return &uncounted{restoring{Store: in}} }},
+		"deadlines not rebuilt":          {"dump", func(in s) s { return &undue{restoring{Store: in}} }},
 		"entry of a restore lost":        {"dump", func(in s) s { return otherEntry{in} }},
 		"a dump of many moments":         {"dump is of one moment", func(in s) s { return manyMoments{in} }},
 		"restore in pieces":              {"restore refuses", func(in s) s { return pieces{in} }},
@@ -82,16 +82,19 @@ func (b altering) Restore(ctx context.Context, in rows, entry entryOf) (dump.Cou
 	}, entry)
 }
 
-// uncounted counts what was there before a restore.
-type uncounted struct {
+// restoring knows whether it was restored.
+type restoring struct {
 	storetest.Store
 	restored bool
 }
 
-func (b *uncounted) Restore(ctx context.Context, in rows, entry entryOf) (dump.Counts, error) {
+func (b *restoring) Restore(ctx context.Context, in rows, entry entryOf) (dump.Counts, error) {
 	b.restored = true
 	return b.Store.Restore(ctx, in, entry)
 }
+
+// uncounted counts what was there before a restore.
+type uncounted struct{ restoring }
 
 func (b *uncounted) List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error) {
 	found, n, err := b.Store.List(ctx, page, since)
@@ -102,15 +105,7 @@ func (b *uncounted) List(ctx context.Context, page query.Page, since time.Time) 
 }
 
 // undue knows no deadlines after a restore.
-type undue struct {
-	storetest.Store
-	restored bool
-}
-
-func (b *undue) Restore(ctx context.Context, in rows, entry entryOf) (dump.Counts, error) {
-	b.restored = true
-	return b.Store.Restore(ctx, in, entry)
-}
+type undue struct{ restoring }
 
 func (b *undue) Overdue(ctx context.Context, now time.Time, limit int) ([]task.ID, error) {
 	if b.restored {
