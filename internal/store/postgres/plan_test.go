@@ -451,7 +451,7 @@ func TestSeekLeavesLittle(t *testing.T) {
 			for _, desc := range []bool{true, false} {
 				for _, offset := range []int64{1, 100, 1000, 1249} {
 					err := s.readList(t.Context(), "seek", func(r reading) error {
-						l := &lister{reading: r, since: since, plan: everything()}
+						l := &lister{reading: r, since: since, until: maxTime, plan: everything()}
 						w := window{from: since, to: maxTime, skip: offset, desc: desc}
 						if err := l.seek(&w); err != nil {
 							return err

@@ -232,7 +232,7 @@ func TestSeekLeavesLittle(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					l := &lister{reading: r, since: since, plan: p}
+					l := &lister{reading: r, since: since, until: maxTime, plan: p}
 					w := window{from: since, to: maxTime, skip: offset, desc: desc}
 					if err := l.seek(&w); err != nil {
 						return err
