@@ -25,7 +25,14 @@ function compressed(): Plugin {
 
 export default defineConfig({
   plugins: [react(), compressed()],
-  build: { outDir, emptyOutDir: true, target: 'es2022', reportCompressedSize: false },
+  build: {
+    outDir,
+    emptyOutDir: true,
+    target: 'es2022',
+    // These know light-dark(), so that it is left as it is.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
+    reportCompressedSize: false,
+  },
   server: {
     // `npm run dev` beside `make run`.
     proxy: Object.fromEntries(['/stint', '/task-status', '/oauth'].map((path) => [path, 'http://127.0.0.1:8080'])),

@@ -13,7 +13,7 @@ import { styleNonce } from './app/nonce';
 import { theme } from './app/theme';
 
 const queryClient = newQueryClient();
-const router = newRouter(queryClient);
+const router = newRouter();
 
 const root = document.getElementById('root');
 if (!root) throw new Error('The page has no element #root.');

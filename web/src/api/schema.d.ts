@@ -849,7 +849,10 @@ export interface paths {
         };
         /**
          * List tasks
-         * @description As `/task-status/v1`, with what only Stint knows of each task, and with filters that the original lacks.
+         * @description As `/task-status/v1`, with what only Stint knows of each task, and with filters and orders that the original lacks.
+         *
+         *     The header `Link` leads from page to page, by `cursor`: none is missed and none comes twice, whatever is launched
+         *     meanwhile, and a page far behind costs what the first does. The last page has none.
          */
         get: operations["listTasks"];
         put?: never;
@@ -2007,6 +2010,8 @@ export interface components {
             cancelRequested: components["schemas"]["DateTimeOrNull"];
             /** @description Why it is queued, for people */
             waiting: string | null;
+            /** @description From its launch to its end; null until it has ended, and where it never started */
+            durationMs: number | null;
             /** @description Only where a single task is asked for; in the order in which it happened. Refusals of one sort are one line, which stands where the first of them came; its `at` is that of the last */
             history?: components["schemas"]["HistoryEvent"][];
             /** @description Only in the answer to the launch of a task that others run; reports on the task carry it */
@@ -2844,6 +2849,7 @@ export interface components {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
                 "X-Total-Count": components["headers"]["TotalCount"];
+                Link: components["headers"]["NextLink"];
                 Vary: components["headers"]["Vary"];
                 [name: string]: unknown;
             };
@@ -3314,14 +3320,22 @@ export interface components {
          *     | `id`, `type` | `eq` `ne` `in` |
          *     | `completionStatus` | `eq` `ne` `in` `isnull` `pr` |
          *     | `sourceId` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
-         *     | `launcher` | `eq` `ne` `in` `co` `sw` |
+         *     | `launcher`, `uniqueName`, `description` | `eq` `ne` `in` `co` `sw` |
+         *     | `target.id`, `target.name` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
          *     | `created`, `modified` | `gt` `ge` `lt` `le` |
          *     | `launched`, `completed` | `gt` `ge` `lt` `le` `isnull` `pr` |
+         *     | `percentComplete` | `gt` `ge` `lt` `le` `eq` `ne` |
+         *     | `durationMs` | `gt` `ge` `lt` `le` `eq` `ne` `isnull` `pr` |
          *
          *     `pr` stands before its field and is the opposite of `isnull`; `ne` holds for null, too. Times are RFC 3339, or
-         *     whole milliseconds since 1970. The rest is as in the filters of `/task-status/v1`.
+         *     whole milliseconds since 1970. `durationMs` is null until a task has ended, and where it never started. The rest is
+         *     as in the filters of `/task-status/v1`.
          */
         TaskFilters: string;
+        /** @description One field, with `-` before it in the other direction. Tasks that lack it come last in both; equal ones are in the order of their creation, in the same direction. Without it, newest first. */
+        TaskSorters: "created" | "-created" | "completed" | "-completed" | "durationMs" | "-durationMs" | "uniqueName" | "-uniqueName" | "target.name" | "-target.name" | "launcher" | "-launcher" | "type" | "-type" | "completionStatus" | "-completionStatus";
+        /** @description Where the page begins, from the header `Link` of the one before it; not together with `offset`. */
+        Cursor: string;
         /** @description `created`, oldest first, or `-created`, newest first. Without it, newest first. Tasks of the same time are in the order of their ids, in the same direction. */
         Sorters: "created" | "-created";
         /** @description Accepted, never required. */
@@ -3383,6 +3397,8 @@ export interface components {
         Vary: string;
         /** @description This path is deprecated. */
         Deprecation: string;
+        /** @description The next page, where there is one */
+        NextLink: string;
         /**
          * @description The path to use instead, with `rel="successor-version"`.
          * @example </task-status/v1?filters=completionStatus%20isnull>; rel="successor-version"
@@ -5617,16 +5633,22 @@ export interface operations {
                  *     | `id`, `type` | `eq` `ne` `in` |
                  *     | `completionStatus` | `eq` `ne` `in` `isnull` `pr` |
                  *     | `sourceId` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
-                 *     | `launcher` | `eq` `ne` `in` `co` `sw` |
+                 *     | `launcher`, `uniqueName`, `description` | `eq` `ne` `in` `co` `sw` |
+                 *     | `target.id`, `target.name` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
                  *     | `created`, `modified` | `gt` `ge` `lt` `le` |
                  *     | `launched`, `completed` | `gt` `ge` `lt` `le` `isnull` `pr` |
+                 *     | `percentComplete` | `gt` `ge` `lt` `le` `eq` `ne` |
+                 *     | `durationMs` | `gt` `ge` `lt` `le` `eq` `ne` `isnull` `pr` |
                  *
                  *     `pr` stands before its field and is the opposite of `isnull`; `ne` holds for null, too. Times are RFC 3339, or
-                 *     whole milliseconds since 1970. The rest is as in the filters of `/task-status/v1`.
+                 *     whole milliseconds since 1970. `durationMs` is null until a task has ended, and where it never started. The rest is
+                 *     as in the filters of `/task-status/v1`.
                  */
                 filters?: components["parameters"]["TaskFilters"];
-                /** @description `created`, oldest first, or `-created`, newest first. Without it, newest first. Tasks of the same time are in the order of their ids, in the same direction. */
-                sorters?: components["parameters"]["Sorters"];
+                /** @description One field, with `-` before it in the other direction. Tasks that lack it come last in both; equal ones are in the order of their creation, in the same direction. Without it, newest first. */
+                sorters?: components["parameters"]["TaskSorters"];
+                /** @description Where the page begins, from the header `Link` of the one before it; not together with `offset`. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: {
                 /**
@@ -5702,16 +5724,22 @@ export interface operations {
                  *     | `id`, `type` | `eq` `ne` `in` |
                  *     | `completionStatus` | `eq` `ne` `in` `isnull` `pr` |
                  *     | `sourceId` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
-                 *     | `launcher` | `eq` `ne` `in` `co` `sw` |
+                 *     | `launcher`, `uniqueName`, `description` | `eq` `ne` `in` `co` `sw` |
+                 *     | `target.id`, `target.name` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
                  *     | `created`, `modified` | `gt` `ge` `lt` `le` |
                  *     | `launched`, `completed` | `gt` `ge` `lt` `le` `isnull` `pr` |
+                 *     | `percentComplete` | `gt` `ge` `lt` `le` `eq` `ne` |
+                 *     | `durationMs` | `gt` `ge` `lt` `le` `eq` `ne` `isnull` `pr` |
                  *
                  *     `pr` stands before its field and is the opposite of `isnull`; `ne` holds for null, too. Times are RFC 3339, or
-                 *     whole milliseconds since 1970. The rest is as in the filters of `/task-status/v1`.
+                 *     whole milliseconds since 1970. `durationMs` is null until a task has ended, and where it never started. The rest is
+                 *     as in the filters of `/task-status/v1`.
                  */
                 filters?: components["parameters"]["TaskFilters"];
-                /** @description `created`, oldest first, or `-created`, newest first. Without it, newest first. Tasks of the same time are in the order of their ids, in the same direction. */
-                sorters?: components["parameters"]["Sorters"];
+                /** @description One field, with `-` before it in the other direction. Tasks that lack it come last in both; equal ones are in the order of their creation, in the same direction. Without it, newest first. */
+                sorters?: components["parameters"]["TaskSorters"];
+                /** @description Where the page begins, from the header `Link` of the one before it; not together with `offset`. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: {
                 /**

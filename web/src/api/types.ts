@@ -1,10 +1,12 @@
-import type { components } from './schema';
+import type { components, operations } from './schema';
 
 type Schemas = components['schemas'];
 
 export type Task = Schemas['StintTask'];
 export type TaskWithHistory = Task & { history: HistoryEvent[] };
 export type HistoryEvent = Schemas['HistoryEvent'];
+/** What the list of tasks is sorted by. */
+export type TaskSort = NonNullable<NonNullable<operations['listTasks']['parameters']['query']>['sorters']>;
 export type TaskMessage = Schemas['Message'];
 export type CompletionStatus = Schemas['CompletionStatus'];
 export type Definition = Schemas['Definition'];

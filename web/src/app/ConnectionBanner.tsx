@@ -15,7 +15,10 @@ export function ConnectionBanner() {
   const lost = lostSince !== null;
   useEffect(() => {
     if (!lost) return;
-    const timer = setInterval(() => void queryClient.refetchQueries({ queryKey: sessionQuery.queryKey, exact: true }), askEvery);
+    const timer = setInterval(
+      () => void queryClient.refetchQueries({ queryKey: sessionQuery.queryKey, exact: true }),
+      askEvery,
+    );
     return () => {
       clearInterval(timer);
       void queryClient.invalidateQueries();
@@ -23,9 +26,15 @@ export function ConnectionBanner() {
   }, [lost, queryClient]);
   if (!lost) return null;
   return (
-    <Alert color="orange" icon={<IconPlugConnectedX aria-hidden />} title="The server cannot be reached" mb="md" role="alert">
-      What you see is from <Time value={new Date(lostSince).toISOString()} /> or before. It is asked again every few seconds;
-      nothing you do is sent until then.
+    <Alert
+      color="orange"
+      icon={<IconPlugConnectedX aria-hidden />}
+      title="The server cannot be reached"
+      mb="md"
+      role="alert"
+    >
+      What you see is from <Time value={new Date(lostSince).toISOString()} /> or before. It is asked again every few
+      seconds; nothing you do is sent until then.
     </Alert>
   );
 }

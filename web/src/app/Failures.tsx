@@ -27,9 +27,7 @@ export function NotFound() {
   useTitle('Not found');
   return (
     <Empty title="There is no such page">
-      <TextLink to="/">
-        Go to the overview
-      </TextLink>
+      <TextLink to="/">Go to the overview</TextLink>
     </Empty>
   );
 }

@@ -21,7 +21,13 @@ export function HeaderMenu({ session, onHelp }: { session: Session; onHelp: () =
           aria-label={zone === 'utc' ? 'Times are in UTC: show local times' : 'Times are local: show UTC'}
           onClick={() => setZone(zone === 'utc' ? 'local' : 'utc')}
         >
-          {zone === 'utc' ? <Text size="xs" fw={700}>UTC</Text> : <IconClock size={18} />}
+          {zone === 'utc' ? (
+            <Text size="xs" fw={700}>
+              UTC
+            </Text>
+          ) : (
+            <IconClock size={18} />
+          )}
         </ActionIcon>
       </Tooltip>
       <Tooltip label={dark ? 'Light theme' : 'Dark theme'}>

@@ -15,7 +15,11 @@ export function Shell({ session }: { session: Session }) {
   const [helpOpen, help] = useDisclosure();
   useKeyboard(help.open);
   return (
-    <AppShell header={{ height: 52 }} navbar={{ width: 208, breakpoint: 'sm', collapsed: { mobile: !menuOpen } }} padding="md">
+    <AppShell
+      header={{ height: 52 }}
+      navbar={{ width: 208, breakpoint: 'sm', collapsed: { mobile: !menuOpen } }}
+      padding="md"
+    >
       <AppShell.Header>
         <a href="#content" className="skip">
           Skip to the content

@@ -1,4 +1,11 @@
-import { IconChecklist, IconDatabase, IconKey, IconLayoutDashboard, IconListSearch, type Icon } from '@tabler/icons-react';
+import {
+  IconChecklist,
+  IconDatabase,
+  IconKey,
+  IconLayoutDashboard,
+  IconListSearch,
+  type Icon,
+} from '@tabler/icons-react';
 import type { LinkProps } from '@tanstack/react-router';
 import type { RightName } from '../api/types';
 

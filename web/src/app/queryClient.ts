@@ -10,10 +10,12 @@ export function newQueryClient(): QueryClient {
   };
   const queryClient: QueryClient = new QueryClient({
     queryCache: new QueryCache({ onError }),
-    mutationCache: new MutationCache({ onError: (error, _variables, _context, mutation) => {
-      // A refused sign-in is no session that has ended.
-      if (mutation.options.mutationKey?.[0] !== 'sign-in') onError(error);
-    } }),
+    mutationCache: new MutationCache({
+      onError: (error, _variables, _context, mutation) => {
+        // A refused sign-in is no session that has ended.
+        if (mutation.options.mutationKey?.[0] !== 'sign-in') onError(error);
+      },
+    }),
     defaultOptions: {
       queries: {
         staleTime: 5_000,

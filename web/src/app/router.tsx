@@ -1,18 +1,13 @@
-import type { QueryClient } from '@tanstack/react-query';
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
-import { sessionQuery } from '../session/session';
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import { readSearch } from '../tasks/search';
 import { Loading } from '../ui/Loading';
 import { NotFound, PageFailed } from './Failures';
 import { Root } from './Root';
 import { parseSearch, stringifySearch } from './url';
 
-const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+const root = createRootRoute({
   component: Root,
   notFoundComponent: NotFound,
-  beforeLoad: ({ context }) => {
-    void context.queryClient.prefetchQuery(sessionQuery);
-  },
 });
 
 const overview = createRoute({
@@ -81,10 +76,9 @@ const audit = createRoute({
 
 const routeTree = root.addChildren([overview, tasks, task, sources, source, tokens, audit]);
 
-export function newRouter(queryClient: QueryClient) {
+export function newRouter() {
   return createRouter({
     routeTree,
-    context: { queryClient },
     parseSearch,
     stringifySearch,
     defaultPreload: 'intent',

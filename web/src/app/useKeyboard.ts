@@ -21,7 +21,10 @@ export function useKeyboard(onHelp: () => void) {
 }
 
 function isWriting(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable], [role="dialog"]') !== null;
+  return (
+    target instanceof HTMLElement &&
+    target.closest('input, textarea, select, [contenteditable], [role="dialog"]') !== null
+  );
 }
 
 function keyPressed(key: string, onHelp: () => void): boolean {

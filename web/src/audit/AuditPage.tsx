@@ -89,7 +89,9 @@ function Entries({ filters }: { filters: string }) {
       <PagedTable
         what="entries"
         queryKey={['audit', filters]}
-        read={(query, signal) => pageOf(api.GET('/stint/v1/audit', { params: { query: { ...query, filters } }, signal }))}
+        read={(query, signal) =>
+          pageOf(api.GET('/stint/v1/audit', { params: { query: { ...query, filters } }, signal }))
+        }
         head={['When', 'Who', 'What', 'Object', 'Reason', 'From', 'Details']}
         row={(entry) => [
           <Time key="created" value={entry.created} />,

@@ -35,7 +35,15 @@ export function Clients({ sort }: { sort: ClientSort }) {
         what={sort.many}
         queryKey={[sort.key]}
         read={sort.list}
-        head={['Name', ...(sort.hasUser ? ['User', 'Levels'] : []), 'Scopes', 'Created', 'Last used', 'State', 'Actions']}
+        head={[
+          'Name',
+          ...(sort.hasUser ? ['User', 'Levels'] : []),
+          'Scopes',
+          'Created',
+          'Last used',
+          'State',
+          'Actions',
+        ]}
         row={(client) => [
           client.name,
           ...(sort.hasUser ? [client.user, client.levels?.join(', ')] : []),
@@ -53,7 +61,9 @@ export function Clients({ sort }: { sort: ClientSort }) {
       />
       {doing?.what === 'create' && <CreateClientDialog sort={sort} onClose={close} onDone={finish} />}
       {doing?.what === 'rotate' && <RotateDialog sort={sort} client={doing.client} onClose={close} onDone={finish} />}
-      {doing?.what === 'revoke' && <RevokeDialog sort={sort} client={doing.client} onClose={close} onDone={() => finish(null)} />}
+      {doing?.what === 'revoke' && (
+        <RevokeDialog sort={sort} client={doing.client} onClose={close} onDone={() => finish(null)} />
+      )}
       {made && <SecretDialog client={made} onClose={() => setMade(null)} />}
     </>
   );
@@ -61,9 +71,24 @@ export function Clients({ sort }: { sort: ClientSort }) {
 
 function State({ client }: { client: Client }) {
   const now = useNow(60_000);
-  if (client.revoked !== null) return <Badge color="gray" variant="light">Revoked</Badge>;
-  if (client.expires === null) return <Badge color="green" variant="light">Good</Badge>;
-  if (Date.parse(client.expires) <= now) return <Badge color="gray" variant="light">Expired</Badge>;
+  if (client.revoked !== null)
+    return (
+      <Badge color="gray" variant="light">
+        Revoked
+      </Badge>
+    );
+  if (client.expires === null)
+    return (
+      <Badge color="green" variant="light">
+        Good
+      </Badge>
+    );
+  if (Date.parse(client.expires) <= now)
+    return (
+      <Badge color="gray" variant="light">
+        Expired
+      </Badge>
+    );
   return (
     <Text size="xs">
       Good until <Time value={client.expires} />

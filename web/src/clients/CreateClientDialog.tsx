@@ -75,7 +75,11 @@ export function CreateClientDialog({ sort, onClose, onDone }: CreateClientDialog
             </>
           )}
           {limited && (
-            <TagsInput label="Ids of the sources it may act on" value={client.sources} onChange={(sources) => change({ sources })} />
+            <TagsInput
+              label="Ids of the sources it may act on"
+              value={client.sources}
+              onChange={(sources) => change({ sources })}
+            />
           )}
           <TextInput
             label="Name"

@@ -26,8 +26,8 @@ export function RotateDialog({ sort, client, onClose, onDone }: DialogProps<Clie
       >
         <Stack>
           <Text size="sm">
-            The old secret is good for nothing from now on, and sessions of the console that it began end. Access tokens live on
-            until they expire.
+            The old secret is good for nothing from now on, and sessions of the console that it began end. Access tokens
+            live on until they expire.
           </Text>
           <ReasonInput value={reason} onChange={setReason} />
           {rotate.isError && <Problem error={rotate.error} />}
@@ -52,8 +52,8 @@ export function RevokeDialog({ sort, client, onClose, onDone }: DialogProps<Clie
     <Modal opened onClose={onClose} title={`Revoke ${client.name}`}>
       <Stack>
         <Text size="sm">
-          This {sort.one} ends for good, and with it its access tokens and its sessions, everywhere within two seconds. It stays
-          listed.
+          This {sort.one} ends for good, and with it its access tokens and its sessions, everywhere within two seconds.
+          It stays listed.
         </Text>
         {revoke.isError && <Problem error={revoke.error} />}
         <Group justify="flex-end">

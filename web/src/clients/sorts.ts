@@ -44,7 +44,8 @@ export const tokens: ClientSort = {
   one: 'personal access token',
   many: 'personal access tokens',
   hasUser: true,
-  list: (query, signal) => pageOf(api.GET('/stint/v1/tokens', { params: { query: { ...query, sorters: '-created' } }, signal })),
+  list: (query, signal) =>
+    pageOf(api.GET('/stint/v1/tokens', { params: { query: { ...query, sorters: '-created' } }, signal })),
   create: ({ name, user, levels, scopes, sources, expires }) =>
     bodyOf(
       api.POST('/stint/v1/tokens', {
@@ -60,8 +61,10 @@ export const applications: ClientSort = {
   one: 'application',
   many: 'applications',
   hasUser: false,
-  list: (query, signal) => pageOf(api.GET('/stint/v1/applications', { params: { query: { ...query, sorters: '-created' } }, signal })),
-  create: ({ name, scopes, expires }) => bodyOf(api.POST('/stint/v1/applications', { body: { name, scopes, expires } })),
+  list: (query, signal) =>
+    pageOf(api.GET('/stint/v1/applications', { params: { query: { ...query, sorters: '-created' } }, signal })),
+  create: ({ name, scopes, expires }) =>
+    bodyOf(api.POST('/stint/v1/applications', { body: { name, scopes, expires } })),
   rotate: (id, reason) => bodyOf(api.POST('/stint/v1/applications/{id}/rotate', { ...path(id), body: { reason } })),
   revoke: (id) => bodyOf(api.DELETE('/stint/v1/applications/{id}', path(id))),
 };

@@ -1,4 +1,17 @@
-import { Alert, Anchor, Button, Center, Code, Divider, Paper, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core';
+import {
+  Alert,
+  Anchor,
+  Button,
+  Center,
+  Code,
+  Divider,
+  Paper,
+  PasswordInput,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api, bodyOf } from '../api/client';
@@ -71,7 +84,11 @@ export function SignIn({ expired }: SignInProps) {
             {ways.data?.oidc === true && (
               <>
                 <Divider label="or" />
-                <Button component="a" variant="default" href={`/stint/v1/session/oidc?to=${encodeURIComponent(location.pathname + location.search)}`}>
+                <Button
+                  component="a"
+                  variant="default"
+                  href={`/stint/v1/session/oidc?to=${encodeURIComponent(location.pathname + location.search)}`}
+                >
                   Sign in with your organisation
                 </Button>
               </>

@@ -25,7 +25,10 @@ export function AggregateDialog({ source, start, onClose }: AggregateDialogProps
   const queryClient = useQueryClient();
   const upload = useMutation({
     mutationFn: (chosen: File) =>
-      aggregate({ sourceId: source.id, kind: start.kind, file: chosen, disableOptimization: everything, allowDeletions }, setSent),
+      aggregate(
+        { sourceId: source.id, kind: start.kind, file: chosen, disableOptimization: everything, allowDeletions },
+        setSent,
+      ),
     onSuccess: async () => {
       await queryClient.invalidateQueries({ queryKey: ['tasks'] });
       onClose();
@@ -42,8 +45,8 @@ export function AggregateDialog({ source, start, onClose }: AggregateDialogProps
       >
         <Stack>
           <Text size="sm">
-            The file replaces what is stored: rows that are new or changed are taken over, and {start.kind} that it does not
-            hold are deleted.
+            The file replaces what is stored: rows that are new or changed are taken over, and {start.kind} that it does
+            not hold are deleted.
           </Text>
           <FileInput
             label="File"

@@ -59,5 +59,5 @@ function kindOf(task: Task): AggregateStart['kind'] {
 function withheldBy(task: Task): { count: number; text: string } | null {
   const message = task.messages.find((m) => m.key === 'deletions_withheld');
   const count = Number(message?.parameters?.[0]);
-  return message === undefined || !(count > 0) ? null : { count, text: message.localizedText?.message ?? '' };
+  return message === undefined || !(count > 0) ? null : { count, text: message.localizedText.message };
 }

@@ -14,7 +14,8 @@ import { TextLink } from '../ui/TextLink';
 /** The newest runs of a source. */
 export function Runs({ query, sourceId }: { query: UseQueryResult<Page<Task>>; sourceId: string }) {
   if (query.isPending) return <Loading rows={5} />;
-  if (query.isError) return <Problem title="The runs cannot be shown" error={query.error} retry={() => void query.refetch()} />;
+  if (query.isError)
+    return <Problem title="The runs cannot be shown" error={query.error} retry={() => void query.refetch()} />;
   const { items, total } = query.data;
   if (items.length === 0) return <Empty title="It never ran">Upload a file to aggregate its accounts.</Empty>;
   return (

@@ -29,7 +29,16 @@ export const emptySource: SourceFields = {
 export function fieldsOf(source: Source): SourceFields {
   const { accountId, displayName, entitlements, multiValueSeparator, delimiter } = source.connectorAttributes;
   const { name, description, deletionThreshold } = source;
-  return { name, description, accountId, displayName: displayName ?? '', entitlements, multiValueSeparator, delimiter, ...deletionThreshold };
+  return {
+    name,
+    description,
+    accountId,
+    displayName: displayName ?? '',
+    entitlements,
+    multiValueSeparator,
+    delimiter,
+    ...deletionThreshold,
+  };
 }
 
 /** The form in which the API takes it, for a new source and for a change. */
@@ -78,7 +87,12 @@ export function SourceForm({ fields, onChange, disabled = false }: SourceFormPro
         disabled={disabled}
         onChange={(event) => change({ description: event.currentTarget.value })}
       />
-      <TextInput label="Column of the account id" description="Tells the accounts apart" required {...text('accountId')} />
+      <TextInput
+        label="Column of the account id"
+        description="Tells the accounts apart"
+        required
+        {...text('accountId')}
+      />
       <TextInput label="Column of the name" description="Without it, the id is the name" {...text('displayName')} />
       <TagsInput
         label="Columns that hold entitlements"

@@ -24,7 +24,12 @@ import { Runs } from './Runs';
 import { SourceSettings } from './SourceSettings';
 
 const route = getRouteApi('/sources/$id');
-const tabNames: Record<SourceTab, string> = { runs: 'Runs', accounts: 'Accounts', entitlements: 'Entitlements', settings: 'Settings' };
+const tabNames: Record<SourceTab, string> = {
+  runs: 'Runs',
+  accounts: 'Accounts',
+  entitlements: 'Entitlements',
+  settings: 'Settings',
+};
 
 export function SourcePage() {
   const { id } = route.useParams();
@@ -46,7 +51,10 @@ export function SourcePage() {
       {isStatus(query.error, 404) ? (
         <Empty title="There is no such source">Somebody may have deleted it. Its tasks stay listed.</Empty>
       ) : (
-        query.isError && !query.data && <Problem title="The source cannot be shown" error={query.error} retry={() => void query.refetch()} />
+        query.isError &&
+        !query.data && (
+          <Problem title="The source cannot be shown" error={query.error} retry={() => void query.refetch()} />
+        )
       )}
     </>
   );
@@ -56,7 +64,10 @@ function SourceDetails({ source }: { source: Source }) {
   const { tab = 'runs' } = route.useSearch();
   const navigate = route.useNavigate();
   const queryClient = useQueryClient();
-  const mayLoad = { accounts: useRightOn('loadAccounts')(source.id), entitlements: useRightOn('loadEntitlements')(source.id) };
+  const mayLoad = {
+    accounts: useRightOn('loadAccounts')(source.id),
+    entitlements: useRightOn('loadEntitlements')(source.id),
+  };
   const [start, setStart] = useState<AggregateStart | null>(null);
   const [aggregating, dialog] = useDisclosure();
   const filters = `sourceId eq ${quoted(source.id)}`;
@@ -75,7 +86,11 @@ function SourceDetails({ source }: { source: Source }) {
       <div>
         <PageHead title={source.name}>
           {mayLoad.accounts && (
-            <Button size="xs" leftSection={<IconUpload size={14} aria-hidden />} onClick={() => open({ kind: 'accounts', allowDeletions: 0 })}>
+            <Button
+              size="xs"
+              leftSection={<IconUpload size={14} aria-hidden />}
+              onClick={() => open({ kind: 'accounts', allowDeletions: 0 })}
+            >
               Aggregate accounts…
             </Button>
           )}

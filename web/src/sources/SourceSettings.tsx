@@ -18,8 +18,9 @@ export function SourceSettings({ source }: { source: Source }) {
   const queryClient = useQueryClient();
   const save = useMutation({
     mutationFn: () => {
-      const { type: _, ...changes } = sourceOf(fields);
-      return bodyOf(api.PATCH('/stint/v1/sources/{id}', { params: { path: { id: source.id } }, body: changes }));
+      const { name, description, connectorAttributes, deletionThreshold } = sourceOf(fields);
+      const body = { name, description, connectorAttributes, deletionThreshold };
+      return bodyOf(api.PATCH('/stint/v1/sources/{id}', { params: { path: { id: source.id } }, body }));
     },
     onSuccess: () => queryClient.invalidateQueries({ queryKey: ['sources'] }),
   });
@@ -73,8 +74,9 @@ function DeleteDialog({ source, onClose }: { source: Source; onClose: () => void
     <Modal opened onClose={onClose} title={`Delete ${source.name}`}>
       <Stack>
         <Text size="sm">
-          Its {source.accountCount.toLocaleString('en')} accounts and {source.entitlementCount.toLocaleString('en')} entitlements
-          are deleted for good. An aggregation in progress ends as Terminated. Its tasks stay listed until their retention ends.
+          Its {source.accountCount.toLocaleString('en')} accounts and {source.entitlementCount.toLocaleString('en')}{' '}
+          entitlements are deleted for good. An aggregation in progress ends as Terminated. Its tasks stay listed until
+          their retention ends.
         </Text>
         {remove.isError && <Problem error={remove.error} />}
         <Group justify="flex-end">

@@ -41,7 +41,8 @@ function SourceTable({ sources }: { sources: Source[] }) {
   if (sources.length === 0) {
     return (
       <Empty title="There are no sources yet">
-        A source is a system whose accounts and entitlements are read from files. Create one, then upload its first file.
+        A source is a system whose accounts and entitlements are read from files. Create one, then upload its first
+        file.
       </Empty>
     );
   }

@@ -44,6 +44,7 @@ export function aggregate(aggregation: Aggregation, onProgress: (share: number) 
 
 function refusal(request: XMLHttpRequest): ApiError {
   const body = request.response as { causes?: { text: string }[]; error?: string } | null;
-  const text = body?.causes?.map((cause) => cause.text).join(' ') ?? body?.error ?? `The server answered ${request.status}.`;
+  const text =
+    body?.causes?.map((cause) => cause.text).join(' ') ?? body?.error ?? `The server answered ${request.status}.`;
   return new ApiError(request.status, text, request.getResponseHeader('X-Request-Id') ?? '');
 }

@@ -20,7 +20,10 @@ export function Attributes({ task }: { task: Task }) {
 
 /** TASK_OUT_ACCOUNT_AGGREGATION_TOTAL reads: Account aggregation total. */
 function readable(name: string): string {
-  const words = name.replace(/^TASK_OUT_/, '').replaceAll('_', ' ').toLowerCase();
+  const words = name
+    .replace(/^TASK_OUT_/, '')
+    .replaceAll('_', ' ')
+    .toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

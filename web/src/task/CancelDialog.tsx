@@ -49,7 +49,8 @@ export function CancelDialog({ task, onClose }: { task: Task; onClose: () => voi
 
 function whatHappens(task: Task): string {
   if (task.state === 'queued') return 'It has not begun: it ends at once, as Terminated.';
-  if (task.heartbeatLimitSeconds === null) return 'Stint runs it: it stops after the step it is at, and ends as Terminated.';
+  if (task.heartbeatLimitSeconds === null)
+    return 'Stint runs it: it stops after the step it is at, and ends as Terminated.';
   const limit = formatDuration(task.heartbeatLimitSeconds * 1000);
   return `Its worker is told to stop with its next report, and it ends as Terminated; where none comes within ${limit}, it ends without.`;
 }

@@ -37,7 +37,9 @@ export function ClearDialog({ filters, onClose, onDone }: ClearDialogProps) {
       let done = 0;
       for (;;) {
         const answer = await bodyOf(
-          api.POST('/stint/v1/tasks/clear', { body: { filters, completionStatus: status, reason: reason.trim(), limit: batch } }),
+          api.POST('/stint/v1/tasks/clear', {
+            body: { filters, completionStatus: status, reason: reason.trim(), limit: batch },
+          }),
         );
         done += answer.cleared;
         setCleared(done);
@@ -52,7 +54,12 @@ export function ClearDialog({ filters, onClose, onDone }: ClearDialogProps) {
   const matched = preview.data?.matched ?? 0;
   const name = matched === 1 ? 'task' : 'tasks';
   return (
-    <Modal opened onClose={onClose} title={`Clear ${preview.data ? matched.toLocaleString('en') : ''} ${name}`} size="lg">
+    <Modal
+      opened
+      onClose={onClose}
+      title={`Clear ${preview.data ? matched.toLocaleString('en') : ''} ${name}`}
+      size="lg"
+    >
       {preview.isPending && <Loading rows={4} />}
       {preview.isError && <Problem error={preview.error} retry={() => void preview.refetch()} />}
       {preview.data?.matched === 0 && <Text>None of them is in progress any more: there is nothing to clear.</Text>}
@@ -65,9 +72,10 @@ export function ClearDialog({ filters, onClose, onDone }: ClearDialogProps) {
         >
           <Stack>
             <Text size="sm">
-              {matched === 1 ? 'This task ends' : `These ${matched.toLocaleString('en')} tasks end`} now, as the status you choose,
-              and for good. Whoever carries {matched === 1 ? 'it' : 'them'} out is told to stop with the next report, and what is
-              reported later is refused. Your name and your reason go to the history and the audit.
+              {matched === 1 ? 'This task ends' : `These ${matched.toLocaleString('en')} tasks end`} now, as the status
+              you choose, and for good. Whoever carries {matched === 1 ? 'it' : 'them'} out is told to stop with the
+              next report, and what is reported later is refused. Your name and your reason go to the history and the
+              audit.
             </Text>
             <List size="sm" withPadding>
               {preview.data?.tasks.slice(0, 6).map((task) => (
@@ -83,10 +91,17 @@ export function ClearDialog({ filters, onClose, onDone }: ClearDialogProps) {
               allowDeselect={false}
             />
             <ReasonInput value={reason} onChange={setReason} />
-            {clear.isPending && matched > batch && <Progress value={(cleared / matched) * 100} aria-label="Cleared so far" animated />}
-            {clear.isError && <Problem title={`${cleared.toLocaleString('en')} were cleared, then it stopped`} error={clear.error} />}
+            {clear.isPending && matched > batch && (
+              <Progress value={(cleared / matched) * 100} aria-label="Cleared so far" animated />
+            )}
+            {clear.isError && (
+              <Problem title={`${cleared.toLocaleString('en')} were cleared, then it stopped`} error={clear.error} />
+            )}
             {clear.isSuccess && clear.data !== matched && (
-              <Alert color="yellow" title={`${clear.data.toLocaleString('en')} of ${matched.toLocaleString('en')} were cleared`}>
+              <Alert
+                color="yellow"
+                title={`${clear.data.toLocaleString('en')} of ${matched.toLocaleString('en')} were cleared`}
+              >
                 The others ended by themselves meanwhile, or you may not end them.
               </Alert>
             )}

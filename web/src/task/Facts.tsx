@@ -38,7 +38,9 @@ export function Facts({ task }: { task: Task }) {
         </Fact>
         <Fact label="Progress">{task.progress ?? '–'}</Fact>
       </SimpleGrid>
-      {task.completed === null && <Progress mt="md" value={task.percentComplete} aria-label={`${task.percentComplete} percent`} />}
+      {task.completed === null && (
+        <Progress mt="md" value={task.percentComplete} aria-label={`${task.percentComplete} percent`} />
+      )}
     </Paper>
   );
 }

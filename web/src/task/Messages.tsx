@@ -30,7 +30,7 @@ export function Messages({ task }: { task: Task }) {
 }
 
 function Message({ message }: { message: TaskMessage }) {
-  const [text, output] = split(message.localizedText?.message ?? message.key);
+  const [text, output] = split(message.localizedText.message);
   return (
     <Paper withBorder p="xs">
       <Group gap="sm" wrap="nowrap" align="flex-start">

@@ -59,7 +59,8 @@ function TaskBody({ query }: { query: ReturnType<typeof useQuery<TaskWithHistory
   if (isStatus(query.error, 404)) {
     return (
       <Empty title="There is no such task">
-        It was never there, or the end of its retention has deleted it. <TextLink to="/tasks">Look at all tasks</TextLink>
+        It was never there, or the end of its retention has deleted it.{' '}
+        <TextLink to="/tasks">Look at all tasks</TextLink>
       </Empty>
     );
   }
@@ -115,7 +116,9 @@ function TaskDetails({ task }: { task: TaskWithHistory }) {
           <Raw task={task} />
         </Tabs.Panel>
       </Tabs>
-      {clearing && <ClearDialog filters={idsFilter([task.id])} onClose={clearDialog.close} onDone={clearDialog.close} />}
+      {clearing && (
+        <ClearDialog filters={idsFilter([task.id])} onClose={clearDialog.close} onDone={clearDialog.close} />
+      )}
       {cancelling && <CancelDialog task={task} onClose={cancelDialog.close} />}
     </Stack>
   );

@@ -52,9 +52,18 @@ export function Timeline({ task }: { task: TaskWithHistory }) {
               <title>{`${phase.label}: ${formatDuration(phase.to - phase.from)}`}</title>
             </rect>
           ))}
-          {task.completed === null && task.percentComplete > 0 && <Done phases={life.phases} percent={task.percentComplete} x={x} />}
+          {task.completed === null && task.percentComplete > 0 && (
+            <Done phases={life.phases} percent={task.percentComplete} x={x} />
+          )}
           {life.moments.map((moment) => (
-            <line key={`${moment.label}${moment.at}`} x1={x(moment.at)} x2={x(moment.at)} y1={top - 4} y2={top + barHeight + 4} className={classes.moment}>
+            <line
+              key={`${moment.label}${moment.at}`}
+              x1={x(moment.at)}
+              x2={x(moment.at)}
+              y1={top - 4}
+              y2={top + barHeight + 4}
+              className={classes.moment}
+            >
               <title>{moment.label}</title>
             </line>
           ))}
@@ -84,7 +93,9 @@ function Done({ phases, percent, x }: { phases: Phase[]; percent: number; x: (ti
   const last = phases.at(-1);
   if (last?.kind !== 'attempt') return null;
   const width = ((x(last.to) - x(last.from)) * percent) / 100;
-  return <rect x={x(last.from)} y={top + barHeight - 5} width={Math.max(width, 0)} height={5} className={classes.done} />;
+  return (
+    <rect x={x(last.from)} y={top + barHeight - 5} width={Math.max(width, 0)} height={5} className={classes.done} />
+  );
 }
 
 function describe(phases: Phase[]): string {

@@ -18,7 +18,13 @@ it('a task that waits is queued until now', () => {
 });
 
 it('an interrupted attempt is followed by the next', () => {
-  const history = [event('launched', 0), event('started', 1), event('interrupted', 4), event('started', 6, 2), event('completed', 9, 2)];
+  const history = [
+    event('launched', 0),
+    event('started', 1),
+    event('interrupted', 4),
+    event('started', 6, 2),
+    event('completed', 9, 2),
+  ];
   const life = lifeOf(taskWith({ launched: at(1), completed: at(9) }, history), 99_000);
   expect(life.phases.map(({ kind, from, to }) => [kind, from, to])).toEqual([
     ['queued', 0, 1_000],

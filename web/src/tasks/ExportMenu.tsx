@@ -1,13 +1,14 @@
 import { Button, Group, Menu, Modal, Progress, Stack, Text } from '@mantine/core';
 import { IconDownload } from '@tabler/icons-react';
 import { useRef, useState } from 'react';
+import type { TaskSort } from '../api/types';
 import { Problem } from '../ui/Problem';
 import { save } from '../ui/save';
 import { exportTasks, type ExportFormat } from './export';
 
 interface ExportMenuProps {
   filters: string;
-  sorters: string;
+  sorters: TaskSort;
   total: number | null;
 }
 
@@ -56,7 +57,11 @@ export function ExportMenu({ filters, sorters, total }: ExportMenuProps) {
           <Text size="sm" className="tabular" role="status">
             {(done ?? 0).toLocaleString('en')} of {total?.toLocaleString('en') ?? '…'} tasks
           </Text>
-          <Progress value={((done ?? 0) / Math.max(total ?? 1, 1)) * 100} aria-label="Exported so far" animated={error === null} />
+          <Progress
+            value={((done ?? 0) / Math.max(total ?? 1, 1)) * 100}
+            aria-label="Exported so far"
+            animated={error === null}
+          />
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>
               {error === null ? 'Stop' : 'Close'}

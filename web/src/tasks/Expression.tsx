@@ -23,7 +23,8 @@ export function Expression({ filters, error, onApply }: ExpressionProps) {
           label="Filter expression"
           description={
             <>
-              As the API takes it, like <code>completionStatus in (&quot;ERROR&quot;,&quot;TEMPERROR&quot;) and durationMs gt 60000</code>
+              As the API takes it, like{' '}
+              <code>completionStatus in (&quot;ERROR&quot;,&quot;TEMPERROR&quot;) and durationMs gt 60000</code>
             </>
           }
           error={error}
@@ -46,8 +47,8 @@ export function Expression({ filters, error, onApply }: ExpressionProps) {
             Apply
           </Button>
           <Text size="xs" c="dimmed">
-            Fields: id, type, uniqueName, description, completionStatus, sourceId, target.id, target.name, launcher, created, launched,
-            completed, modified, percentComplete, durationMs.
+            Fields: id, type, uniqueName, description, completionStatus, sourceId, target.id, target.name, launcher,
+            created, launched, completed, modified, percentComplete, durationMs.
           </Text>
         </Group>
       </Stack>

@@ -12,7 +12,16 @@ import { Expression } from './Expression';
 import classes from './FilterBar.module.css';
 import { FilterChip } from './FilterChip';
 import { definitionsQuery } from './queries';
-import { isFiltered, sinceNames, sinces, statuses, statusNames, type Since, type Status, type TaskSearch } from './search';
+import {
+  isFiltered,
+  sinceNames,
+  sinces,
+  statuses,
+  statusNames,
+  type Since,
+  type Status,
+  type TaskSearch,
+} from './search';
 
 interface FilterBarProps {
   search: TaskSearch;
@@ -28,7 +37,9 @@ type Changes = { [K in keyof TaskSearch]?: TaskSearch[K] | undefined };
 /** Leaves out what is undefined or empty, so that the URL stays short. */
 function changed(search: TaskSearch, changes: Changes): TaskSearch {
   const all = Object.entries({ ...search, ...changes });
-  return Object.fromEntries(all.filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0)));
+  return Object.fromEntries(
+    all.filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0)),
+  );
 }
 
 export function FilterBar({ search, filters, onChange, error }: FilterBarProps) {
@@ -70,13 +81,17 @@ export function FilterBar({ search, filters, onChange, error }: FilterBarProps) 
 function Chips({ search, onChange }: { search: TaskSearch; onChange: (changes: Changes) => void }) {
   return (
     <>
-      <NameFilter key={search.name ?? ''} value={search.name ?? ''} onChange={(name) => onChange({ name: name === '' ? undefined : name })} />
+      <NameFilter
+        key={search.name ?? ''}
+        value={search.name ?? ''}
+        onChange={(name) => onChange({ name: name === '' ? undefined : name })}
+      />
       <FilterChip
         label="Status"
         value={search.status?.map((status) => statusNames[status]).join(', ') ?? null}
         onRemove={() => onChange({ status: undefined })}
       >
-        <Checkbox.Group label="Status" value={search.status ?? []} onChange={(status) => onChange({ status: status as Status[] })}>
+        <Checkbox.Group label="Status" value={search.status ?? []} onChange={(status) => onChange({ status })}>
           <Stack gap={8} mt={8}>
             {statuses.map((status) => (
               <Checkbox key={status} value={status} label={statusNames[status]} size="sm" />
@@ -87,14 +102,30 @@ function Chips({ search, onChange }: { search: TaskSearch; onChange: (changes: C
       <TypeFilter search={search} onChange={onChange} />
       <SourceFilter search={search} onChange={onChange} />
       <CreatedFilter search={search} onChange={onChange} />
-      <FilterChip label="Duration" value={durationText(search)} onRemove={() => onChange({ longer: undefined, shorter: undefined })}>
+      <FilterChip
+        label="Duration"
+        value={durationText(search)}
+        onRemove={() => onChange({ longer: undefined, shorter: undefined })}
+      >
         <Stack gap="xs">
-          <SecondsInput label="At least, in seconds" value={search.longer} onChange={(longer) => onChange({ longer })} />
-          <SecondsInput label="At most, in seconds" value={search.shorter} onChange={(shorter) => onChange({ shorter })} />
+          <SecondsInput
+            label="At least, in seconds"
+            value={search.longer}
+            onChange={(longer) => onChange({ longer })}
+          />
+          <SecondsInput
+            label="At most, in seconds"
+            value={search.shorter}
+            onChange={(shorter) => onChange({ shorter })}
+          />
         </Stack>
       </FilterChip>
       <FilterChip label="Launcher" value={search.launcher ?? null} onRemove={() => onChange({ launcher: undefined })}>
-        <LazyText label="Launched by" value={search.launcher ?? ''} onChange={(launcher) => onChange({ launcher: launcher === '' ? undefined : launcher })} />
+        <LazyText
+          label="Launched by"
+          value={search.launcher ?? ''}
+          onChange={(launcher) => onChange({ launcher: launcher === '' ? undefined : launcher })}
+        />
       </FilterChip>
     </>
   );
@@ -126,7 +157,11 @@ function TypeFilter({ search, onChange }: { search: TaskSearch; onChange: (chang
   const known = new Map((definitions.data ?? []).map((definition) => [definition.name, definition.displayName]));
   for (const type of search.type ?? []) if (!known.has(type)) known.set(type, type);
   return (
-    <FilterChip label="Type" value={search.type?.map((type) => known.get(type) ?? type).join(', ') ?? null} onRemove={() => onChange({ type: undefined })}>
+    <FilterChip
+      label="Type"
+      value={search.type?.map((type) => known.get(type) ?? type).join(', ') ?? null}
+      onRemove={() => onChange({ type: undefined })}
+    >
       <MultiSelect
         label="Type"
         data={[...known].map(([value, label]) => ({ value, label }))}
@@ -144,7 +179,11 @@ function SourceFilter({ search, onChange }: { search: TaskSearch; onChange: (cha
   const known = new Map((sources.data?.items ?? []).map((source) => [source.id, source.name]));
   for (const id of search.source ?? []) if (!known.has(id)) known.set(id, id);
   return (
-    <FilterChip label="Source" value={search.source?.map((id) => known.get(id) ?? id).join(', ') ?? null} onRemove={() => onChange({ source: undefined })}>
+    <FilterChip
+      label="Source"
+      value={search.source?.map((id) => known.get(id) ?? id).join(', ') ?? null}
+      onRemove={() => onChange({ source: undefined })}
+    >
       <MultiSelect
         label="Source"
         data={[...known].map(([value, label]) => ({ value, label }))}
@@ -176,12 +215,16 @@ function CreatedFilter({ search, onChange }: { search: TaskSearch; onChange: (ch
     />
   );
   return (
-    <FilterChip label="Created" value={value} onRemove={() => onChange({ since: undefined, from: undefined, to: undefined })}>
+    <FilterChip
+      label="Created"
+      value={value}
+      onRemove={() => onChange({ since: undefined, from: undefined, to: undefined })}
+    >
       <Stack gap="xs">
         <Radio.Group
           label="Created in"
           value={search.since ?? null}
-          onChange={(since) => onChange({ since: since as Since, from: undefined, to: undefined })}
+          onChange={(since) => onChange({ since: since, from: undefined, to: undefined })}
         >
           <Stack gap={8} mt={8}>
             {sinces.map((since) => (
@@ -211,11 +254,16 @@ interface SecondsInputProps {
 }
 
 function SecondsInput({ label, value, onChange }: SecondsInputProps) {
-  const send = useDebouncedCallback((given: string | number) => onChange(Number(given) > 0 ? Number(given) : undefined), 500);
+  const send = useDebouncedCallback(
+    (given: string | number) => onChange(Number(given) > 0 ? Number(given) : undefined),
+    500,
+  );
   return <NumberInput size="xs" label={label} min={0} defaultValue={value ?? ''} onChange={send} />;
 }
 
 function LazyText({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
   const send = useDebouncedCallback((text: string) => onChange(text.trim()), 500);
-  return <TextInput size="xs" label={label} defaultValue={value} onChange={(event) => send(event.currentTarget.value)} />;
+  return (
+    <TextInput size="xs" label={label} defaultValue={value} onChange={(event) => send(event.currentTarget.value)} />
+  );
 }

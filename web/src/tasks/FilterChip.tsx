@@ -33,7 +33,13 @@ export function FilterChip({ label, value, onRemove, children }: FilterChipProps
         </Popover.Dropdown>
       </Popover>
       {value !== null && (
-        <ActionIcon size="sm" variant="transparent" c="inherit" aria-label={`Remove the filter ${label}`} onClick={onRemove}>
+        <ActionIcon
+          size="sm"
+          variant="transparent"
+          c="inherit"
+          aria-label={`Remove the filter ${label}`}
+          onClick={onRemove}
+        >
           <IconX size={14} />
         </ActionIcon>
       )}

@@ -2,7 +2,7 @@ import { Button, Checkbox, Table } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { flexRender, getCoreRowModel, useReactTable, type Header } from '@tanstack/react-table';
 import { isStatus } from '../api/client';
-import type { Task } from '../api/types';
+import type { Task, TaskSort } from '../api/types';
 import { useMayEnd } from '../session/session';
 import { Empty } from '../ui/Empty';
 import { Loading } from '../ui/Loading';
@@ -16,8 +16,8 @@ import type { useTaskList } from './useTaskList';
 interface TaskTableProps {
   list: ReturnType<typeof useTaskList>;
   columns: TaskColumns;
-  sort: string;
-  onSort: (sort: string) => void;
+  sort: TaskSort;
+  onSort: (sort: TaskSort) => void;
   /** The ids that are selected; null where nothing can be. */
   selected: string[] | null;
   onSelect: (ids: string[]) => void;
@@ -78,14 +78,19 @@ export function TaskTable({ list, columns, sort, onSort, selected, onSelect, sea
                       aria-label={`Select ${row.original.uniqueName}`}
                       checked={selected.includes(row.id)}
                       onChange={(event) =>
-                        onSelect(event.currentTarget.checked ? [...selected, row.id] : selected.filter((id) => id !== row.id))
+                        onSelect(
+                          event.currentTarget.checked ? [...selected, row.id] : selected.filter((id) => id !== row.id),
+                        )
                       }
                     />
                   )}
                 </Table.Td>
               )}
               {row.getVisibleCells().map((cell) => (
-                <Table.Td key={cell.id} className={metaOf(cell.column.columnDef).narrow === 'hide' ? classes.hide : undefined}>
+                <Table.Td
+                  key={cell.id}
+                  className={metaOf(cell.column.columnDef).narrow === 'hide' ? classes.hide : undefined}
+                >
                   {flexRender(cell.column.columnDef.cell, cell.getContext())}
                 </Table.Td>
               ))}
@@ -97,7 +102,13 @@ export function TaskTable({ list, columns, sort, onSort, selected, onSelect, sea
   );
 }
 
-function HeaderCell({ header, sort, onSort }: { header: Header<Task, unknown>; sort: string; onSort: (sort: string) => void }) {
+interface HeaderCellProps {
+  header: Header<Task, unknown>;
+  sort: TaskSort;
+  onSort: (sort: TaskSort) => void;
+}
+
+function HeaderCell({ header, sort, onSort }: HeaderCellProps) {
   const { label, sortBy, narrow } = metaOf(header.column.columnDef);
   const className = narrow === 'hide' ? classes.hide : undefined;
   if (sortBy === undefined) return <Table.Th className={className}>{label}</Table.Th>;
@@ -127,7 +138,8 @@ function NoTasks({ filtered, onClear }: { filtered: boolean; onClear: () => void
   }
   return (
     <Empty title="There are no tasks yet">
-      Aggregate a <TextLink to="/sources">source</TextLink>, or run a program as a task: <code>stint exec --type NAME -- PROGRAM</code>
+      Aggregate a <TextLink to="/sources">source</TextLink>, or run a program as a task:{' '}
+      <code>stint exec --type NAME -- PROGRAM</code>
     </Empty>
   );
 }

@@ -76,7 +76,9 @@ export function TasksPage() {
         <SelectionBar
           count={selected.length}
           total={list.total}
-          pageIsSelected={list.items.filter((task) => task.completed === null).every((task) => selected.includes(task.id))}
+          pageIsSelected={list.items
+            .filter((task) => task.completed === null)
+            .every((task) => selected.includes(task.id))}
           allMatching={allMatching}
           onAllMatching={setAllMatching}
           filters={allMatching ? filters : idsFilter(selected)}

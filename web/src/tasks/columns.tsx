@@ -8,6 +8,7 @@ import { Elapsed } from '../time/Elapsed';
 import { Time } from '../time/Time';
 import { lookOf, StatusLabel } from '../ui/status';
 import { TextLink } from '../ui/TextLink';
+import type { SortField } from './search';
 import classes from './TaskTable.module.css';
 
 const helper = createColumnHelper<Task>();
@@ -15,7 +16,7 @@ const helper = createColumnHelper<Task>();
 export interface ColumnMeta {
   label: string;
   /** What the API sorts by; without it, the column cannot be sorted. */
-  sortBy?: string;
+  sortBy?: SortField;
   /** How a narrow screen shows it. */
   narrow?: 'hide';
 }
@@ -23,8 +24,8 @@ export interface ColumnMeta {
 const all = [
   helper.display({
     id: 'status',
-    meta: { label: 'Status' } satisfies ColumnMeta,
-    cell: ({ row }) => <StatusLabel look={lookOf(row.original)} />,
+    meta: { label: 'Status', sortBy: 'completionStatus' } satisfies ColumnMeta,
+    cell: ({ row }) => <StatusLabel look={lookOf(row.original)} tight />,
   }),
   helper.display({
     id: 'name',
@@ -40,14 +41,14 @@ const all = [
       </>
     ),
   }),
-  column('kind', 'Type', (task) => <span className={classes.kind}>{task.kind}</span>),
-  column('source', 'Source', (task) => task.target?.name ?? '–'),
-  column('launcher', 'Launcher', (task) => task.launcher),
+  column('kind', 'Type', (task) => task.taskDefinitionSummary?.uniqueName ?? task.kind, 'type'),
+  column('source', 'Source', (task) => task.target?.name ?? '–', 'target.name'),
+  column('launcher', 'Launcher', (task) => task.launcher, 'launcher'),
   column('progress', 'Progress', (task) => <TaskProgress task={task} />),
   column('created', 'Created', (task) => <Time value={task.created} />, 'created'),
-  column('launched', 'Launched', (task) => <Time value={task.launched} />, 'launched'),
+  column('launched', 'Launched', (task) => <Time value={task.launched} />),
   column('completed', 'Completed', (task) => <Time value={task.completed} />, 'completed'),
-  column('modified', 'Modified', (task) => <Time value={task.modified} />, 'modified'),
+  column('modified', 'Modified', (task) => <Time value={task.modified} />),
   helper.display({
     id: 'duration',
     meta: { label: 'Duration', sortBy: 'durationMs' } satisfies ColumnMeta,
@@ -58,13 +59,18 @@ const all = [
   column('id', 'ID', (task) => <code className={classes.id}>{task.id}</code>),
 ] as ColumnDef<Task>[];
 
-function column(id: string, label: string, show: (task: Task) => React.ReactNode, sortBy?: string) {
+function column(id: string, label: string, show: (task: Task) => React.ReactNode, sortBy?: SortField) {
   const meta: ColumnMeta = { label, narrow: 'hide', ...(sortBy !== undefined && { sortBy }) };
   return helper.display({ id, meta, cell: ({ row }) => show(row.original) });
 }
 
 export function TaskProgress({ task }: { task: Task }) {
-  if (task.completed !== null) return <Text size="sm" className={classes.progress}>{task.progress ?? '–'}</Text>;
+  if (task.completed !== null)
+    return (
+      <Text size="sm" className={classes.progress}>
+        {task.progress ?? '–'}
+      </Text>
+    );
   const text = task.state === 'queued' ? (task.waiting ?? 'Waiting') : (task.progress ?? 'Running');
   return (
     <div className={classes.progress}>

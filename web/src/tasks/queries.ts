@@ -1,17 +1,24 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, bodyOf, pageOf } from '../api/client';
-import type { TaskWithHistory } from '../api/types';
+import type { TaskSort, TaskWithHistory } from '../api/types';
 
 export const pageSize = 50;
 
 /** The list of tasks, page by page. The total is counted with the first page alone. */
-export function taskListQuery(filters: string, sorters: string) {
+export function taskListQuery(filters: string, sorters: TaskSort) {
   return infiniteQueryOptions({
     queryKey: ['tasks', 'list', filters, sorters],
     queryFn: ({ pageParam, signal }) =>
       pageOf(
         api.GET('/stint/v1/tasks', {
-          params: { query: { filters, sorters, limit: pageSize, ...(pageParam === null ? { count: true } : { cursor: pageParam }) } },
+          params: {
+            query: {
+              filters,
+              sorters,
+              limit: pageSize,
+              ...(pageParam === null ? { count: true } : { cursor: pageParam }),
+            },
+          },
           signal,
         }),
       ),
@@ -22,7 +29,7 @@ export function taskListQuery(filters: string, sorters: string) {
 }
 
 /** A few tasks at the beginning of a list. */
-export function someTasksQuery(filters: string, sorters: string, limit: number) {
+export function someTasksQuery(filters: string, sorters: TaskSort, limit: number) {
   return queryOptions({
     queryKey: ['tasks', 'some', filters, sorters, limit],
     queryFn: ({ signal }) =>

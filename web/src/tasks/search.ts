@@ -2,6 +2,7 @@
  * The filters of the task list: what the URL says, and the filter expression that the API
  * takes. This is the only place that translates between them.
  */
+import type { TaskSort } from '../api/types';
 
 export const statuses = ['IN_PROGRESS', 'SUCCESS', 'WARNING', 'ERROR', 'TEMPERROR', 'TERMINATED'] as const;
 export type Status = (typeof statuses)[number];
@@ -26,7 +27,12 @@ export const sinceNames: Record<Since, string> = {
 };
 
 const hour = 3_600_000;
-const sinceLengths: Record<Since, number> = { '1h': hour, '24h': 24 * hour, '7d': 7 * 24 * hour, '30d': 30 * 24 * hour };
+const sinceLengths: Record<Since, number> = {
+  '1h': hour,
+  '24h': 24 * hour,
+  '7d': 7 * 24 * hour,
+  '30d': 30 * 24 * hour,
+};
 
 export interface TaskSearch {
   type?: string[];
@@ -43,7 +49,7 @@ export interface TaskSearch {
   shorter?: number;
   /** An expression of one's own, in place of all of the above. */
   where?: string;
-  sort?: string;
+  sort?: TaskSort;
 }
 
 type Raw = Record<string, unknown>;
@@ -52,11 +58,19 @@ type Raw = Record<string, unknown>;
 export function readSearch(raw: Raw): TaskSearch {
   const search: TaskSearch = {};
   put(search, 'type', texts(raw.type));
-  put(search, 'status', texts(raw.status)?.filter((s): s is Status => (statuses as readonly string[]).includes(s)));
+  put(
+    search,
+    'status',
+    texts(raw.status)?.filter((s): s is Status => (statuses as readonly string[]).includes(s)),
+  );
   put(search, 'source', texts(raw.source));
   put(search, 'launcher', text(raw.launcher));
   put(search, 'name', text(raw.name));
-  put(search, 'since', sinces.find((since) => since === raw.since));
+  put(
+    search,
+    'since',
+    sinces.find((since) => since === raw.since),
+  );
   put(search, 'from', time(raw.from));
   put(search, 'to', time(raw.to));
   put(search, 'longer', seconds(raw.longer));
@@ -91,11 +105,21 @@ function seconds(value: unknown): number | undefined {
   return given > 0 && Number.isFinite(given) ? given : undefined;
 }
 
-export const sortable = ['created', 'modified', 'launched', 'completed', 'uniqueName', 'durationMs'] as const;
+const sortable = [
+  'created',
+  'completed',
+  'uniqueName',
+  'durationMs',
+  'target.name',
+  'launcher',
+  'type',
+  'completionStatus',
+] as const;
+export type SortField = (typeof sortable)[number];
+const sorts: TaskSort[] = sortable.flatMap((field) => [field, `-${field}` as const]);
 
-function sorting(value: unknown): string | undefined {
-  const given = text(value);
-  return sortable.some((field) => given === field || given === `-${field}`) ? given : undefined;
+function sorting(value: unknown): TaskSort | undefined {
+  return sorts.find((sort) => sort === value);
 }
 
 /** Writes a text the way the filter language reads it. */

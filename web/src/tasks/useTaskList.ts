@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQueryClient, type InfiniteData } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import type { Page } from '../api/client';
-import type { Task } from '../api/types';
+import type { Task, TaskSort } from '../api/types';
 import { useTaskEvents } from '../live/live';
 import { taskListQuery } from './queries';
 import { idsFilter } from './search';
@@ -10,7 +10,7 @@ import { idsFilter } from './search';
  * A list of tasks that is up to date and does not jump: what it shows changes in place, and
  * what is new is counted until somebody asks for it.
  */
-export function useTaskList(filters: string, sorters: string) {
+export function useTaskList(filters: string, sorters: TaskSort) {
   const options = taskListQuery(filters, sorters);
   const queryClient = useQueryClient();
   const query = useInfiniteQuery(options);

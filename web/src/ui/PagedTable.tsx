@@ -31,7 +31,8 @@ export function PagedTable<T>({ what, queryKey, read, head, row, keyOf, empty, m
     placeholderData: keepPreviousData,
   });
   if (query.isPending) return <Loading />;
-  if (query.isError) return <Problem title={`The ${what} cannot be shown`} error={query.error} retry={() => void query.refetch()} />;
+  if (query.isError)
+    return <Problem title={`The ${what} cannot be shown`} error={query.error} retry={() => void query.refetch()} />;
   const { items, total } = query.data;
   if (items.length === 0) return empty ?? <Empty title={`There are no ${what}`} />;
   const last = offset + items.length;

@@ -61,10 +61,12 @@ export function StatusMark({ look, label = false, size = 16 }: { look: Look; lab
   );
 }
 
-export function StatusLabel({ look }: { look: Look }) {
+/** The mark with its name; where it is tight, a narrow screen has the mark alone. */
+export function StatusLabel({ look, tight = false }: { look: Look; tight?: boolean }) {
   return (
-    <span className={classes.label}>
-      <StatusMark look={look} /> {lookNames[look]}
+    <span className={classes.label} title={lookNames[look]}>
+      <StatusMark look={look} />
+      <span className={tight ? classes.tight : undefined}>{lookNames[look]}</span>
     </span>
   );
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { csvLine } from './export';
+import { csvLine } from './csv';
 
 it.each<[(string | number | null)[], string]>([
   [['a', 1, null], 'a,1,\r\n'],
