@@ -27,10 +27,11 @@ export function ClearDialog({ filters, onClose, onDone }: ClearDialogProps) {
   const [cleared, setCleared] = useState(0);
   const queryClient = useQueryClient();
   const preview = useQuery({
-    queryKey: ['tasks', 'clear', filters],
+    queryKey: ['clear', filters],
     queryFn: ({ signal }) =>
       bodyOf(api.POST('/stint/v1/tasks/clear', { body: { filters, dryRun: true, limit: batch }, signal })),
     gcTime: 0,
+    staleTime: Infinity,
   });
   const clear = useMutation({
     mutationFn: async () => {

@@ -18,6 +18,8 @@ import { useTaskList } from './useTaskList';
 
 const route = getRouteApi('/tasks');
 const minute = 60_000;
+/** What can be cleared where nothing is filtered. */
+const everythingInProgress = 'completionStatus isnull';
 
 export function TasksPage() {
   const search = route.useSearch();
@@ -81,7 +83,7 @@ export function TasksPage() {
             .every((task) => selected.includes(task.id))}
           allMatching={allMatching}
           onAllMatching={setAllMatching}
-          filters={allMatching ? filters : idsFilter(selected)}
+          filters={allMatching ? filters || everythingInProgress : idsFilter(selected)}
           onClose={() => {
             setSelected([]);
             setAllMatching(false);
