@@ -48,6 +48,7 @@ func (a *api) endpoints() []endpoint {
 	}
 	add(http.MethodGet, "/stint/v1/tasks", "listTasks", readTasks(), a.listTasks)
 	add(http.MethodPost, "/stint/v1/tasks", "launchTask", launchTasks(), a.launchTask)
+	add(http.MethodPost, "/stint/v1/tasks/clear", "clearTasks", endTasks(), a.clearTasks)
 	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", readTasks(), a.getTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", runTasks(), a.reportTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", endTasks(), a.cancelTask)
