@@ -10,7 +10,7 @@ import { createRoot } from 'react-dom/client';
 import { newQueryClient } from './app/queryClient';
 import { newRouter } from './app/router';
 import { styleNonce } from './app/nonce';
-import { theme } from './app/theme';
+import { cssVariables, theme } from './app/theme';
 
 const queryClient = newQueryClient();
 const router = newRouter();
@@ -19,7 +19,12 @@ const root = document.getElementById('root');
 if (!root) throw new Error('The page has no element #root.');
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={styleNonce}>
+    <MantineProvider
+      theme={theme}
+      defaultColorScheme="auto"
+      cssVariablesResolver={cssVariables}
+      getStyleNonce={styleNonce}
+    >
       <Notifications position="bottom-right" />
       <QueryClientProvider client={queryClient}>
         <RouterProvider router={router} />

@@ -878,6 +878,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/stint/v1/tasks/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Clear all tasks in progress that a filter selects
+         * @description Ends tasks that are stuck, the oldest first, as a `PATCH` of each would: each in a transaction of its own, with its
+         *     own entry in the audit. In it the task is looked at again: one that has ended, or that the filter no longer selects,
+         *     is left alone. With `dryRun` nothing is changed, and the answer says what would be.
+         *
+         *     A repeat has no second effect. After a 503 some may be cleared and others not: ask again.
+         */
+        post: operations["clearTasks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/stint/v1/tasks/{id}": {
         parameters: {
             query?: never;
@@ -2219,6 +2243,50 @@ export interface components {
             /** @description Why to stop */
             reason: string | null;
             completionStatus: components["schemas"]["CompletionStatusOrNull"];
+        };
+        ClearTasks: {
+            /** @description Which tasks, as in the list; of those, the ones in progress */
+            filters: string;
+            completionStatus?: components["schemas"]["CompletionStatus"];
+            /**
+             * Format: date-time
+             * @description When they ended; at once, where it is not given
+             */
+            completed?: string;
+            /** @description Why; kept in the audit and the history. Required, as is completionStatus, unless it is a dry run */
+            reason?: string;
+            /**
+             * @description How many at most, the oldest first
+             * @default 250
+             */
+            limit?: number;
+            /** @default false */
+            dryRun?: boolean;
+        };
+        ClearedTasks: {
+            dryRun: boolean;
+            /** @description How many tasks in progress the filter selected */
+            matched: number;
+            /** @description How many were cleared */
+            cleared: number;
+            /** @description Whether there are more than `limit` */
+            more: boolean;
+            tasks: components["schemas"]["ClearedTask"][];
+        };
+        ClearedTask: {
+            id: components["schemas"]["Id"];
+            kind: string;
+            uniqueName: string;
+            launcher: string;
+            sourceId: components["schemas"]["StringOrNull"];
+            created: components["schemas"]["DateTime"];
+            state: components["schemas"]["State"];
+            /**
+             * @description `changed` had ended, or was no longer selected, when its turn came; `refused` says why in `message`, such as that the caller may not act on its source
+             * @enum {string}
+             */
+            outcome: "wouldClear" | "cleared" | "changed" | "refused";
+            message: components["schemas"]["StringOrNull"];
         };
         Cancel: {
             /** @description Kept in the history and told to the worker */
@@ -5758,6 +5826,46 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    clearTasks: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClearTasks"];
+            };
+        };
+        responses: {
+            /** @description What became of the tasks, or would */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClearedTasks"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalFault"];
             503: components["responses"]["Unavailable"];

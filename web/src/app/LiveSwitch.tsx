@@ -28,7 +28,7 @@ export function LiveSwitch() {
         color={held || state === 'waiting' ? 'orange' : 'gray'}
         leftSection={held ? <IconPlayerPlay size={14} aria-hidden /> : <IconPlayerPause size={14} aria-hidden />}
         aria-pressed={held}
-        aria-label={held ? 'Live updates are paused: go on' : `Live updates (${label}): pause`}
+        aria-label={held ? 'Paused: go on with live updates' : `${label}: pause live updates`}
         onClick={() => {
           setHeld(!held);
           if (held) void queryClient.invalidateQueries({ predicate: (query) => query.queryKey[0] !== 'session' });

@@ -1,6 +1,5 @@
 import {
   Alert,
-  Anchor,
   Button,
   Center,
   Code,
@@ -94,11 +93,8 @@ export function SignIn({ expired }: SignInProps) {
               </>
             )}
             <Text size="sm" c="dimmed">
-              No token yet? The first start of the server printed one; an administrator makes others under{' '}
-              <Anchor href="/tokens" inherit>
-                Tokens
-              </Anchor>{' '}
-              or with <Code>stint token create</Code>.
+              No token yet? The first start of the server printed one; an administrator makes others under Tokens or
+              with <Code>stint token create</Code>.
             </Text>
           </Stack>
         </form>

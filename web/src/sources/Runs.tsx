@@ -10,6 +10,7 @@ import { Loading } from '../ui/Loading';
 import { Problem } from '../ui/Problem';
 import { lookOf, StatusLabel } from '../ui/status';
 import { TextLink } from '../ui/TextLink';
+import { WideTable } from '../ui/WideTable';
 
 /** The newest runs of a source. */
 export function Runs({ query, sourceId }: { query: UseQueryResult<Page<Task>>; sourceId: string }) {
@@ -20,40 +21,38 @@ export function Runs({ query, sourceId }: { query: UseQueryResult<Page<Task>>; s
   if (items.length === 0) return <Empty title="It never ran">Upload a file to aggregate its accounts.</Empty>;
   return (
     <Stack align="flex-start">
-      <Table.ScrollContainer minWidth={0} w="100%" aria-label="Runs">
-        <Table highlightOnHover verticalSpacing={6}>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Status</Table.Th>
-              <Table.Th>Run</Table.Th>
-              <Table.Th>Created</Table.Th>
-              <Table.Th visibleFrom="sm">Duration</Table.Th>
-              <Table.Th visibleFrom="md">Result</Table.Th>
+      <WideTable label="Runs">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Status</Table.Th>
+            <Table.Th>Run</Table.Th>
+            <Table.Th>Created</Table.Th>
+            <Table.Th visibleFrom="sm">Duration</Table.Th>
+            <Table.Th visibleFrom="md">Result</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {items.map((task) => (
+            <Table.Tr key={task.id}>
+              <Table.Td>
+                <StatusLabel look={lookOf(task)} />
+              </Table.Td>
+              <Table.Td>
+                <TextLink to="/tasks/$id" params={{ id: task.id }} {...rowLink}>
+                  {task.uniqueName}
+                </TextLink>
+              </Table.Td>
+              <Table.Td>
+                <Time value={task.created} />
+              </Table.Td>
+              <Table.Td visibleFrom="sm">
+                <Elapsed from={task.launched} to={task.completed} />
+              </Table.Td>
+              <Table.Td visibleFrom="md">{task.progress ?? '–'}</Table.Td>
             </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {items.map((task) => (
-              <Table.Tr key={task.id}>
-                <Table.Td>
-                  <StatusLabel look={lookOf(task)} />
-                </Table.Td>
-                <Table.Td>
-                  <TextLink to="/tasks/$id" params={{ id: task.id }} {...rowLink}>
-                    {task.uniqueName}
-                  </TextLink>
-                </Table.Td>
-                <Table.Td>
-                  <Time value={task.created} />
-                </Table.Td>
-                <Table.Td visibleFrom="sm">
-                  <Elapsed from={task.launched} to={task.completed} />
-                </Table.Td>
-                <Table.Td visibleFrom="md">{task.progress ?? '–'}</Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+          ))}
+        </Table.Tbody>
+      </WideTable>
       {total !== null && total > items.length && (
         <TextLink to="/tasks" search={{ source: [sourceId] }}>
           All {total.toLocaleString('en')} runs

@@ -11,6 +11,7 @@ import { Loading } from '../ui/Loading';
 import { PageHead } from '../ui/PageHead';
 import { Problem } from '../ui/Problem';
 import { TextLink } from '../ui/TextLink';
+import { WideTable } from '../ui/WideTable';
 import { CreateSourceDialog } from './CreateSourceDialog';
 import { sourcesQuery } from './queries';
 
@@ -47,43 +48,41 @@ function SourceTable({ sources }: { sources: Source[] }) {
     );
   }
   return (
-    <Table.ScrollContainer minWidth={0} aria-label="Sources">
-      <Table highlightOnHover verticalSpacing={8}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Name</Table.Th>
-            <Table.Th visibleFrom="sm">Description</Table.Th>
-            <Table.Th ta="right">Accounts</Table.Th>
-            <Table.Th ta="right">Entitlements</Table.Th>
-            <Table.Th visibleFrom="sm">Changed</Table.Th>
+    <WideTable label="Sources" verticalSpacing={8}>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Name</Table.Th>
+          <Table.Th visibleFrom="sm">Description</Table.Th>
+          <Table.Th ta="right">Accounts</Table.Th>
+          <Table.Th ta="right">Entitlements</Table.Th>
+          <Table.Th visibleFrom="sm">Changed</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {sources.map((source) => (
+          <Table.Tr key={source.id}>
+            <Table.Td>
+              <TextLink to="/sources/$id" params={{ id: source.id }} {...rowLink}>
+                {source.name}
+              </TextLink>
+            </Table.Td>
+            <Table.Td visibleFrom="sm">
+              <Text size="sm" c="dimmed" lineClamp={1}>
+                {source.description}
+              </Text>
+            </Table.Td>
+            <Table.Td ta="right" className="tabular">
+              {source.accountCount.toLocaleString('en')}
+            </Table.Td>
+            <Table.Td ta="right" className="tabular">
+              {source.entitlementCount.toLocaleString('en')}
+            </Table.Td>
+            <Table.Td visibleFrom="sm">
+              <Time value={source.modified} />
+            </Table.Td>
           </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {sources.map((source) => (
-            <Table.Tr key={source.id}>
-              <Table.Td>
-                <TextLink to="/sources/$id" params={{ id: source.id }} {...rowLink}>
-                  {source.name}
-                </TextLink>
-              </Table.Td>
-              <Table.Td visibleFrom="sm">
-                <Text size="sm" c="dimmed" lineClamp={1}>
-                  {source.description}
-                </Text>
-              </Table.Td>
-              <Table.Td ta="right" className="tabular">
-                {source.accountCount.toLocaleString('en')}
-              </Table.Td>
-              <Table.Td ta="right" className="tabular">
-                {source.entitlementCount.toLocaleString('en')}
-              </Table.Td>
-              <Table.Td visibleFrom="sm">
-                <Time value={source.modified} />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+        ))}
+      </Table.Tbody>
+    </WideTable>
   );
 }

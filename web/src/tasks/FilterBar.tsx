@@ -12,16 +12,7 @@ import { Expression } from './Expression';
 import classes from './FilterBar.module.css';
 import { FilterChip } from './FilterChip';
 import { definitionsQuery } from './queries';
-import {
-  isFiltered,
-  sinceNames,
-  sinces,
-  statuses,
-  statusNames,
-  type Since,
-  type Status,
-  type TaskSearch,
-} from './search';
+import { isFiltered, sinceNames, sinces, statuses, statusNames, type TaskSearch } from './search';
 
 interface FilterBarProps {
   search: TaskSearch;

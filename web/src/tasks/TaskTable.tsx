@@ -8,6 +8,7 @@ import { Empty } from '../ui/Empty';
 import { Loading } from '../ui/Loading';
 import { Problem } from '../ui/Problem';
 import { TextLink } from '../ui/TextLink';
+import { WideTable } from '../ui/WideTable';
 import { metaOf, type TaskColumns } from './columns';
 import { isFiltered, type TaskSearch } from './search';
 import classes from './TaskTable.module.css';
@@ -44,61 +45,59 @@ export function TaskTable({ list, columns, sort, onSort, selected, onSelect, sea
   if (list.items.length === 0) return <NoTasks filtered={isFiltered(search)} onClear={onClearFilters} />;
   const selectable = list.items.filter(mayEnd).map((task) => task.id);
   return (
-    <Table.ScrollContainer minWidth={0} aria-label="Tasks">
-      <Table className={classes.table} highlightOnHover verticalSpacing={6} aria-busy={query.isPlaceholderData}>
-        <Table.Thead>
-          {table.getHeaderGroups().map((group) => (
-            <Table.Tr key={group.id}>
-              {selected && (
-                <Table.Th w={36}>
+    <WideTable label="Tasks" className={classes.table} aria-busy={query.isPlaceholderData}>
+      <Table.Thead>
+        {table.getHeaderGroups().map((group) => (
+          <Table.Tr key={group.id}>
+            {selected && (
+              <Table.Th w={36}>
+                <Checkbox
+                  size="xs"
+                  aria-label="Select the tasks in progress on this page"
+                  disabled={selectable.length === 0}
+                  checked={selectable.length > 0 && selectable.every((id) => selected.includes(id))}
+                  indeterminate={selected.length > 0 && !selectable.every((id) => selected.includes(id))}
+                  onChange={(event) => onSelect(event.currentTarget.checked ? selectable : [])}
+                />
+              </Table.Th>
+            )}
+            {group.headers.map((header) => (
+              <HeaderCell key={header.id} header={header} sort={sort} onSort={onSort} />
+            ))}
+          </Table.Tr>
+        ))}
+      </Table.Thead>
+      <Table.Tbody>
+        {table.getRowModel().rows.map((row) => (
+          <Table.Tr key={row.id} className={classes.row}>
+            {selected && (
+              <Table.Td>
+                {mayEnd(row.original) && (
                   <Checkbox
                     size="xs"
-                    aria-label="Select the tasks in progress on this page"
-                    disabled={selectable.length === 0}
-                    checked={selectable.length > 0 && selectable.every((id) => selected.includes(id))}
-                    indeterminate={selected.length > 0 && !selectable.every((id) => selected.includes(id))}
-                    onChange={(event) => onSelect(event.currentTarget.checked ? selectable : [])}
+                    aria-label={`Select ${row.original.uniqueName}`}
+                    checked={selected.includes(row.id)}
+                    onChange={(event) =>
+                      onSelect(
+                        event.currentTarget.checked ? [...selected, row.id] : selected.filter((id) => id !== row.id),
+                      )
+                    }
                   />
-                </Table.Th>
-              )}
-              {group.headers.map((header) => (
-                <HeaderCell key={header.id} header={header} sort={sort} onSort={onSort} />
-              ))}
-            </Table.Tr>
-          ))}
-        </Table.Thead>
-        <Table.Tbody>
-          {table.getRowModel().rows.map((row) => (
-            <Table.Tr key={row.id} className={classes.row}>
-              {selected && (
-                <Table.Td>
-                  {mayEnd(row.original) && (
-                    <Checkbox
-                      size="xs"
-                      aria-label={`Select ${row.original.uniqueName}`}
-                      checked={selected.includes(row.id)}
-                      onChange={(event) =>
-                        onSelect(
-                          event.currentTarget.checked ? [...selected, row.id] : selected.filter((id) => id !== row.id),
-                        )
-                      }
-                    />
-                  )}
-                </Table.Td>
-              )}
-              {row.getVisibleCells().map((cell) => (
-                <Table.Td
-                  key={cell.id}
-                  className={metaOf(cell.column.columnDef).narrow === 'hide' ? classes.hide : undefined}
-                >
-                  {flexRender(cell.column.columnDef.cell, cell.getContext())}
-                </Table.Td>
-              ))}
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+                )}
+              </Table.Td>
+            )}
+            {row.getVisibleCells().map((cell) => (
+              <Table.Td
+                key={cell.id}
+                className={metaOf(cell.column.columnDef).narrow === 'hide' ? classes.hide : undefined}
+              >
+                {flexRender(cell.column.columnDef.cell, cell.getContext())}
+              </Table.Td>
+            ))}
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </WideTable>
   );
 }
 

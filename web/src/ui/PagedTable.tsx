@@ -5,6 +5,7 @@ import type { Page } from '../api/client';
 import { Empty } from './Empty';
 import { Loading } from './Loading';
 import { Problem } from './Problem';
+import { WideTable } from './WideTable';
 
 export const pageSize = 50;
 
@@ -38,28 +39,26 @@ export function PagedTable<T>({ what, queryKey, read, head, row, keyOf, empty, m
   const last = offset + items.length;
   return (
     <>
-      <Table.ScrollContainer minWidth={minWidth} aria-label={what}>
-        <Table verticalSpacing={6} highlightOnHover>
-          <Table.Thead>
-            <Table.Tr>
-              {head.map((label) => (
-                <Table.Th key={label}>{label}</Table.Th>
+      <WideTable label={what} scrollBelow={minWidth}>
+        <Table.Thead>
+          <Table.Tr>
+            {head.map((label) => (
+              <Table.Th key={label}>{label}</Table.Th>
+            ))}
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {items.map((item) => (
+            <Table.Tr key={keyOf(item)}>
+              {row(item).map((cell, index) => (
+                <Table.Td key={head[index]} style={{ overflowWrap: 'anywhere' }}>
+                  {cell}
+                </Table.Td>
               ))}
             </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {items.map((item) => (
-              <Table.Tr key={keyOf(item)}>
-                {row(item).map((cell, index) => (
-                  <Table.Td key={head[index]} style={{ overflowWrap: 'anywhere' }}>
-                    {cell}
-                  </Table.Td>
-                ))}
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+          ))}
+        </Table.Tbody>
+      </WideTable>
       <Group component="nav" aria-label={`Pages of the ${what}`} justify="flex-end" gap="xs" mt="sm">
         <Text size="sm" className="tabular">
           {(offset + 1).toLocaleString('en')} to {last.toLocaleString('en')} of {(total ?? last).toLocaleString('en')}
