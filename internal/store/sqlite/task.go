@@ -161,10 +161,11 @@ func (t *txn) insert(tk *task.Task) error {
 		return err
 	}
 	t.deltas.Add(tk, 1)
+	t.changes = true
 	return t.exec(`INSERT INTO tasks (id, created, modified, launched, completed, status, kind, type, source_id, launcher,
 		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, job,
-		interruptions, wire)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		interruptions, wire, changed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+changedSQL+`)`,
 		sqlrow.Blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), sqlrow.Millis(tk.Launched), sqlrow.Millis(tk.Completed),
 		sqlrow.Text(string(tk.Status)), string(tk.Kind), string(tk.Type), sqlrow.Text(tk.SourceID), tk.Launcher,
 		tk.Attempt, tk.Sequence, sqlrow.Millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(), sqlrow.Millis(tk.HeartbeatDeadline()),
@@ -185,7 +186,8 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 		after.Interruptions, wire, seq,
 	}
 	const restSQL = `modified = ?, attempt = ?, sequence = ?, last_report = ?, heartbeat_limit = ?, deadline = ?,
-		cancel_requested = ?, cancel_reason = ?, reported = ?, interruptions = ?, wire = ? WHERE seq = ?`
+		cancel_requested = ?, cancel_reason = ?, reported = ?, interruptions = ?, wire = ?, changed = ` + changedSQL + ` WHERE seq = ?`
+	t.changes = true
 	// An UPDATE rewrites the entry of every index with a column in its SET list,
 	// changed or not; a report that ends nothing names as few as it can.
 	if before.Status == after.Status && before.Completed.Equal(after.Completed) && before.Launched.Equal(after.Launched) &&
