@@ -47,20 +47,26 @@ func newTaskListCommand(s *session, conn *connection) *cobra.Command {
 			return s.listTasks(cmd.Context(), c, f)
 		},
 	}
+	f.addFilterFlags(cmd, s, conn)
+	flags := cmd.Flags()
+	flags.StringVar(&f.since, "since", "", "only tasks created since then: a duration (24h, 7d) or a time")
+	flags.IntVar(&f.limit, "limit", defaultListLimit, "at most so many tasks, 0 for all")
+	flags.BoolVar(&f.count, "count", false, "print only how many tasks there are")
+	f.output = addOutputFlag(cmd, "table", "table", "json", "ndjson", "id")
+	return cmd
+}
+
+// addFilterFlags adds the flags that say which tasks.
+func (f *listFlags) addFilterFlags(cmd *cobra.Command, s *session, conn *connection) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.statuses, "status", nil, "only tasks that ended so ("+strings.Join(completionStatuses(), ", ")+") or "+inProgress+"; repeatable")
 	flags.StringArrayVar(&f.types, "type", nil, "only tasks of this type; repeatable")
 	flags.StringArrayVar(&f.sources, "source", nil, "only tasks of this source id; repeatable")
 	flags.StringArrayVar(&f.launchers, "launcher", nil, "only tasks of this launcher; repeatable")
 	flags.BoolVar(&f.inProgress, "in-progress", false, "only queued and running tasks")
-	flags.StringVar(&f.since, "since", "", "only tasks created since then: a duration (24h, 7d) or a time")
-	flags.IntVar(&f.limit, "limit", defaultListLimit, "at most so many tasks, 0 for all")
-	flags.BoolVar(&f.count, "count", false, "print only how many tasks there are")
 	flags.StringVar(&f.filter, "filter", "", "a filter expression that must hold too")
-	f.output = addOutputFlag(cmd, "table", "table", "json", "ndjson", "id")
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(append(completionStatuses(), inProgress)...))
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes(s, conn))
-	return cmd
 }
 
 // filterExpression puts the flags into the filter language.
