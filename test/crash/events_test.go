@@ -2,7 +2,6 @@ package crash
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"testing"
 	"time"
@@ -54,7 +53,7 @@ func TestEventsGoOnBehindKill(t *testing.T) {
 			select {
 			case e := <-stays:
 				if after = e.ID; e.Task != nil {
-					seen[e.Task.ID] = fmt.Sprint(e.Name)
+					seen[e.Task.ID] = e.Name
 				}
 			case <-deadline:
 				t.Fatalf("seen is %v, want %v", seen, want)
