@@ -127,6 +127,7 @@ type Task struct {
 	HeartbeatLimitSeconds *int           `json:"heartbeatLimitSeconds,omitempty"`
 	CancelRequested       *time.Time     `json:"cancelRequested,omitempty"`
 	Waiting               *string        `json:"waiting,omitempty"`
+	DurationMs            *int64         `json:"durationMs,omitempty"`
 	History               []HistoryEntry `json:"history,omitempty"`
 
 	raw json.RawMessage

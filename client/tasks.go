@@ -26,8 +26,9 @@ const (
 type ListOptions struct {
 	// Filter is an expression of the filter language; see [Quote], [AnyOf] and [AllOf].
 	Filter string
-	// Sorters is the order; for tasks "created" or "-created" (newest first, which is also the
-	// default).
+	// Sorters is the order; for tasks one of created, completed, durationMs, uniqueName,
+	// target.name, launcher, type and completionStatus, with "-" before it the other way round.
+	// The default is "-created", newest first.
 	Sorters string
 	// Limit is the most elements wanted. Zero means the server's own limit for one page, and no
 	// limit for an iterator.
@@ -36,6 +37,9 @@ type ListOptions struct {
 	Offset int
 	// Count asks for the number of all that match.
 	Count bool
+	// Cursor, from [TaskPage.Next], asks for the page behind another one of the same list, in
+	// place of Offset. Only tasks have it.
+	Cursor string
 }
 
 // TaskPage is one page of a list.
@@ -43,6 +47,8 @@ type TaskPage struct {
 	Tasks []Task
 	// Total is the number of all tasks that match, -1 where it was not asked for.
 	Total int
+	// Next is the [ListOptions.Cursor] of the page behind this one, empty on the last.
+	Next string
 }
 
 // ListTasks lists one page of tasks.
@@ -62,13 +68,35 @@ func (c *Client) CountTasks(ctx context.Context, filter string) (int, error) {
 	return page.Total, err
 }
 
-// Tasks goes through all tasks, page by page. Tasks that are launched meanwhile do not make
-// others appear twice. An error is the last thing that comes.
+// Tasks goes through all tasks, page by page: each page is asked for by where the one before
+// it ended, so that none is missed and none comes twice, whatever is launched meanwhile. An
+// error is the last thing that comes.
 func (c *Client) Tasks(ctx context.Context, opts ListOptions) iter.Seq2[*Task, error] {
-	return eachPage(opts, func(t *Task) string { return t.ID }, func(page ListOptions) ([]Task, error) {
-		got, err := c.ListTasks(ctx, page)
-		return got.Tasks, err
-	})
+	return func(yield func(*Task, error) bool) {
+		left := opts.Limit
+		for {
+			page := opts
+			page.Count, page.Limit = false, maxPage
+			if opts.Limit > 0 {
+				page.Limit = min(left, maxPage)
+			}
+			got, err := c.ListTasks(ctx, page)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range got.Tasks {
+				if !yield(&got.Tasks[i], nil) {
+					return
+				}
+			}
+			left -= len(got.Tasks)
+			if got.Next == "" || opts.Limit > 0 && left <= 0 {
+				return
+			}
+			opts.Offset, opts.Cursor = 0, got.Next
+		}
+	}
 }
 
 func (o ListOptions) values() url.Values {
@@ -85,6 +113,9 @@ func (o ListOptions) values() url.Values {
 	if o.Count {
 		query.Set("count", "true")
 	}
+	if o.Cursor != "" {
+		query.Set("cursor", o.Cursor)
+	}
 	return query
 }
 
@@ -94,6 +125,9 @@ func (c *Client) list(ctx context.Context, query url.Values, count bool) (TaskPa
 	if err != nil {
 		return page, err
 	}
+	if page.Next, err = nextCursor(header.Get("Link")); err != nil {
+		return page, err
+	}
 	if count {
 		total := header.Get("X-Total-Count")
 		if page.Total, err = strconv.Atoi(total); err != nil {
@@ -101,6 +135,19 @@ func (c *Client) list(ctx context.Context, query url.Values, count bool) (TaskPa
 		}
 	}
 	return page, nil
+}
+
+// nextCursor reads the cursor from the header Link of a page.
+func nextCursor(link string) (string, error) {
+	target, ok := strings.CutSuffix(strings.TrimPrefix(link, "<"), `>; rel="next"`)
+	if !ok {
+		return "", nil
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", fmt.Errorf("the address of the next page: %w", err)
+	}
+	return u.Query().Get("cursor"), nil
 }
 
 // GetTask gets one task with its history.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -124,6 +125,7 @@ func aStintTask(form Form) check {
 		"heartbeatLimitSeconds": {check: orNull(aWhole(1, 86400))},
 		"cancelRequested":       {check: orNull(aDateTime)},
 		"waiting":               {check: orNull(someText)},
+		"durationMs":            {check: orNull(aWhole(math.MinInt64, math.MaxInt64))},
 	})
 	switch form {
 	case Plain:
@@ -341,7 +343,26 @@ func stateAgrees(path string, v any) error {
 	if object["waiting"] != nil && object["state"] != "queued" {
 		errs = append(errs, fmt.Errorf("%s/waiting is set but %s/state is %s", path, path, show(object["state"])))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, durationAgrees(path, object))...)
+}
+
+// durationAgrees checks that a task says how long it ran once it has.
+func durationAgrees(path string, object map[string]any) error {
+	from, _ := object["launched"].(string)
+	to, _ := object["completed"].(string)
+	var want any
+	if from != "" && to != "" {
+		start, err := time.Parse(time.RFC3339, from)
+		end, err2 := time.Parse(time.RFC3339, to)
+		if err != nil || err2 != nil {
+			return nil //nolint:nilerr // the times are complained of by themselves
+		}
+		want = number(strconv.FormatInt(end.Sub(start).Milliseconds(), 10))
+	}
+	if got := object["durationMs"]; got != want {
+		return fmt.Errorf("%s/durationMs is %s and not %s", path, show(got), show(want))
+	}
+	return nil
 }
 
 // tokenAgrees checks that who is to report can: a task that Stint runs itself has

@@ -17,7 +17,7 @@ const (
 "percentComplete":97,"target":{"id":"t","type":"APPLICATION","name":"T"},
 "taskDefinitionSummary":{"id":"d","uniqueName":"D","description":"","parentName":"","executor":"external","arguments":{}}}`
 	stintTail = `,"kind":"IDENTITY_REFRESH","sourceId":null,"state":"completed","attempt":1,
-"lastHeartbeat":"2026-11-24T23:52:04.001Z","heartbeatLimitSeconds":60,"cancelRequested":null,"waiting":null`
+"lastHeartbeat":"2026-11-24T23:52:04.001Z","heartbeatLimitSeconds":60,"cancelRequested":null,"waiting":null,"durationMs":673001`
 	historyTail = `,"history":[{"at":"2026-11-24T23:40:50.123Z","event":"launched","attempt":1,"actor":"sweep","text":"","count":1},
 {"at":"2026-11-24T23:52:04.001Z","event":"completed","attempt":1,"actor":"","text":"done","count":1}]`
 	errorBody = `{"detailCode":"400.1.3 Illegal value","trackingId":"7f3c1b9a5d2e4860b1c2d3e4f5a60718",
@@ -208,6 +208,8 @@ func TestDecodersCatchBreachesOfOtherBodies(t *testing.T) {
 		{breach{"heartbeat limit 0", `Seconds":60`, `Seconds":0`, "/heartbeatLimitSeconds"}, plain, asTask(apptest.Plain)},
 		{breach{"heartbeat as a number", `"lastHeartbeat":"2026-11-24T23:52:04.001Z"`, `"lastHeartbeat":5`, "/lastHeartbeat"}, plain, asTask(apptest.Plain)},
 		{breach{"waiting at the end", `"waiting":null`, `"waiting":"for a worker"`, "/waiting"}, plain, asTask(apptest.Plain)},
+		{breach{"another duration", `673001`, `673000`, "/durationMs"}, plain, asTask(apptest.Plain)},
+		{breach{"no duration at the end", `673001`, `null`, "/durationMs"}, plain, asTask(apptest.Plain)},
 		{breach{"without cancelRequested", `"cancelRequested":null,`, "", "/cancelRequested is missing"}, plain, asTask(apptest.Plain)},
 		{breach{"history in a list", `{`, `{`, "/history does not belong"}, full, asTask(apptest.Plain)},
 		{breach{"token of a launch elsewhere", `{`, `{`, "/reportToken does not belong"}, launched, asTask(apptest.WithHistory)},

@@ -65,6 +65,7 @@ func TestListFilter(t *testing.T) {
 		"none":        {listFlags{}, ""},
 		"in progress": {listFlags{inProgress: true}, "completionStatus isnull"},
 		"statuses":    {listFlags{statuses: []string{"error", "TEMPERROR"}}, `completionStatus in ("ERROR", "TEMPERROR")`},
+		"name":        {listFlags{name: `a"b`, inProgress: true}, `(completionStatus isnull) and (uniqueName co "a\"b" or target.name co "a\"b")`},
 		"both":        {listFlags{statuses: []string{"error", "in-progress"}}, `completionStatus eq "ERROR" or completionStatus isnull`},
 		"all": {
 			listFlags{statuses: []string{"error", "in_progress"}, types: []string{`a"b`}, sources: []string{"s"}, launchers: []string{"x", `y\`}, filter: `id eq "1" or id eq "2"`},

@@ -21,7 +21,7 @@ const (
 type listFlags struct {
 	statuses, types, sources, launchers []string
 	inProgress, count                   bool
-	since, filter                       string
+	since, filter, name, sort           string
 	limit                               int
 	output                              *outputFlag
 }
@@ -31,12 +31,13 @@ func newTaskListCommand(s *session, conn *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List tasks, newest first",
-		Long: "List tasks, newest first.\n\n" +
+		Long: "List tasks, newest first unless --sort says otherwise.\n\n" +
 			"On a terminal this is a table that fits it. Elsewhere it is one line per task, without a header\n" +
 			"and without cuts, of columns separated by tabs: id, type, name, status, launcher, created (UTC),\n" +
 			"seconds it ran, percent, progress.",
 		Example: "  stint task list --in-progress\n" +
 			"  stint task list --status ERROR --status TEMPERROR --since 24h\n" +
+			"  stint task list --filter 'completed gt \"2026-11-24T20:00:00Z\"' --sort -durationMs --limit 10\n" +
 			"  stint task list --type IDENTITY_REFRESH -o id | xargs -n 1 stint task get",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,7 +53,9 @@ func newTaskListCommand(s *session, conn *connection) *cobra.Command {
 	flags.StringVar(&f.since, "since", "", "only tasks created since then: a duration (24h, 7d) or a time")
 	flags.IntVar(&f.limit, "limit", defaultListLimit, "at most so many tasks, 0 for all")
 	flags.BoolVar(&f.count, "count", false, "print only how many tasks there are")
+	flags.StringVar(&f.sort, "sort", sortNewestFirst, "the order: "+strings.Join(taskSorters(), ", ")+`; with "-" before it the other way round`)
 	f.output = addOutputFlag(cmd, "table", "table", "json", "ndjson", "id")
+	_ = cmd.RegisterFlagCompletionFunc("sort", fixed(taskSorters()...))
 	return cmd
 }
 
@@ -64,9 +67,14 @@ func (f *listFlags) addFilterFlags(cmd *cobra.Command, s *session, conn *connect
 	flags.StringArrayVar(&f.sources, "source", nil, "only tasks of this source id; repeatable")
 	flags.StringArrayVar(&f.launchers, "launcher", nil, "only tasks of this launcher; repeatable")
 	flags.BoolVar(&f.inProgress, "in-progress", false, "only queued and running tasks")
+	flags.StringVar(&f.name, "name", "", "only tasks whose name, or whose target's name, has this in it")
 	flags.StringVar(&f.filter, "filter", "", "a filter expression that must hold too")
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(append(completionStatuses(), inProgress)...))
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes(s, conn))
+}
+
+func taskSorters() []string {
+	return []string{"created", "completed", "durationMs", "uniqueName", "target.name", "launcher", "type", "completionStatus"}
 }
 
 // filterExpression puts the flags into the filter language.
@@ -100,7 +108,11 @@ func (f *listFlags) filterExpression() (string, error) {
 			status += " or " + alone
 		}
 	}
-	return client.AllOf(status,
+	name := ""
+	if f.name != "" {
+		name = "uniqueName co " + client.Quote(f.name) + " or target.name co " + client.Quote(f.name)
+	}
+	return client.AllOf(status, name,
 		client.AnyOf("type", f.types...), client.AnyOf("sourceId", f.sources...),
 		client.AnyOf("launcher", f.launchers...), f.filter), nil
 }
@@ -130,7 +142,7 @@ func (s *session) listTasks(ctx context.Context, c *client.Client, f *listFlags)
 	}
 	sink := s.newTaskSink(f.output.value)
 	more, n := false, 0
-	opts := client.ListOptions{Filter: filter, Sorters: sortNewestFirst}
+	opts := client.ListOptions{Filter: filter, Sorters: f.sort}
 	if f.limit > 0 {
 		opts.Limit = f.limit + 1
 	}
@@ -151,7 +163,11 @@ func (s *session) listTasks(ctx context.Context, c *client.Client, f *listFlags)
 		return err
 	}
 	if more && f.output.value == "table" && isTerminal(s.Out) {
-		_, err = fmt.Fprintf(s.Err, "These are the newest %d; --limit 0 lists all.\n", n)
+		which := "first"
+		if f.sort == sortNewestFirst {
+			which = "newest"
+		}
+		_, err = fmt.Fprintf(s.Err, "These are the %s %d; --limit 0 lists all.\n", which, n)
 	}
 	return err
 }

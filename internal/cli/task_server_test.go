@@ -84,6 +84,11 @@ func TestTaskClearAndWait(t *testing.T) {
 	if out, _ := e.run(0, "task", "get", ids[0]); !strings.Contains(out, "Grüße zwei") {
 		t.Fatalf("the reason is not in the history: %s", out)
 	}
+	for _, order := range []string{"created", "completed", "durationMs", "uniqueName", "target.name", "launcher", "type", "completionStatus"} {
+		if out, _ := e.run(0, "task", "list", "--sort", "-"+order, "-o", "id"); out == "" {
+			t.Errorf("sorted on %s: none", order)
+		}
+	}
 	out, _ = e.run(0, "task", "list", "--status", "warning", "--since", "1h", "-o", "ndjson")
 	if strings.Count(out, "\n") != 2 {
 		t.Fatalf("listed %q", out)

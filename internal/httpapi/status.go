@@ -44,6 +44,12 @@ func (a *api) writePage(w http.ResponseWriter, r *http.Request, page query.Page,
 	if err != nil {
 		return err
 	}
+	return a.writeRows(w, r, page, rows, total, render)
+}
+
+func (a *api) writeRows(
+	w http.ResponseWriter, r *http.Request, page query.Page, rows []task.Row, total int64, render func(task.Row) ([]byte, error),
+) error {
 	list := filling[task.Row]{
 		held:   func(row *task.Row) *[]byte { return &row.Wire },
 		fill:   a.store.Fill,

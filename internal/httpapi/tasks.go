@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"stint/internal/query"
 	"stint/internal/strictjson"
 	"stint/internal/task"
 )
@@ -24,6 +25,7 @@ type taskExtras struct {
 	HeartbeatLimitSeconds *int64      `json:"heartbeatLimitSeconds"`
 	CancelRequested       *string     `json:"cancelRequested"`
 	Waiting               *string     `json:"waiting"`
+	DurationMs            *int64      `json:"durationMs"`
 	History               []wireEvent `json:"history,omitempty"`
 	ReportToken           string      `json:"reportToken,omitempty"`
 }
@@ -47,6 +49,10 @@ func extrasOf(row task.Row) taskExtras {
 	}
 	if limit := int64(row.HeartbeatLimit / time.Second); limit > 0 {
 		e.HeartbeatLimitSeconds = &limit
+	}
+	if row.Duration != nil {
+		took := row.Duration.Milliseconds()
+		e.DurationMs = &took
 	}
 	if row.State == task.Queued {
 		waiting := "waiting for its executor's first report"
@@ -83,7 +89,29 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writePage(w, r, page, func(row task.Row) ([]byte, error) { return extrasOf(row).join(row.Wire) })
+	limit := page.Limit
+	if limit > 0 {
+		page.Limit++ // tells whether another page follows
+	}
+	rows, total, err := a.store.List(r.Context(), page, a.tasks.VisibleSince())
+	if err != nil {
+		return err
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		w.Header().Set("Link", nextPage(r.URL, page.Sort[0], &rows[limit-1]))
+	}
+	return a.writeRows(w, r, page, rows, total, func(row task.Row) ([]byte, error) { return extrasOf(row).join(row.Wire) })
+}
+
+// nextPage is the header Link of a page that ends with a row (RFC 8288). The page that
+// it leads to is not counted again.
+func nextPage(u *url.URL, by query.Sorter, last *task.Row) string {
+	values := u.Query()
+	values.Set("cursor", query.Position{Value: last.SortKey, Created: last.Created, ID: last.ID}.Cursor(by))
+	values.Del("offset")
+	values.Del("count")
+	return "<" + u.Path + "?" + values.Encode() + `>; rel="next"`
 }
 
 func (a *api) getTask(w http.ResponseWriter, r *http.Request) error {

@@ -20,7 +20,7 @@ func Created(e Expr) (rest Expr, after, before int64) {
 			}
 			continue
 		}
-		ms := r.Time().UnixMilli()
+		ms := r.Number()
 		switch r.Order {
 		case After:
 			after = max(after, ms)

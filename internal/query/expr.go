@@ -1,8 +1,10 @@
 package query
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +28,14 @@ const (
 	FieldLaunched  Field = "launched"
 	FieldCompleted Field = "completed"
 	FieldModified  Field = "modified"
+
+	FieldTargetID    Field = "target.id"
+	FieldTargetName  Field = "target.name"
+	FieldUniqueName  Field = "uniqueName"
+	FieldDescription Field = "description"
+	FieldPercent     Field = "percentComplete"
+	// FieldDuration is how long a completed task took from its launch, in milliseconds.
+	FieldDuration Field = "durationMs"
 )
 
 // Expr is a condition on an element: And, Or, Not, Compare, Prefix, Contains, Range or
@@ -67,9 +77,9 @@ type Contains struct {
 }
 
 // Range holds where the field is not null and stands in an order to the value:
-// that of time, of a field that is a time. The value is canonical, and so is what
-// Values gives of such a field (task.FormatTime): the order of their texts is that
-// of the times.
+// that of time, of a field that is a time; that of numbers, of one that is a number.
+// The value is canonical, and so is what Values gives of such a field: a time as
+// task.FormatTime writes it, a whole number in decimal digits.
 type Range struct {
 	Field Field
 	Order Order
@@ -168,23 +178,40 @@ func (e Contains) holds(value string) bool {
 }
 
 func (e Range) holds(value string) bool {
+	c := strings.Compare(value, e.Value) // the order of times is that of their texts
+	if e.Field.IsNumber() {
+		c = cmp.Compare(numberOf(value), numberOf(e.Value))
+	}
 	switch e.Order {
 	case After:
-		return value > e.Value
+		return c > 0
 	case NotLess:
-		return value >= e.Value
+		return c >= 0
 	case Before:
-		return value < e.Value
+		return c < 0
 	case NotAfter:
-		return value <= e.Value
+		return c <= 0
 	}
 	return false
 }
 
-// Time is the value, of a field that is a time.
-func (e Range) Time() time.Time {
+// Number is the value as a number: of a field that is a time, in milliseconds since
+// 1970.
+func (e Range) Number() int64 {
+	if e.Field.IsNumber() {
+		return numberOf(e.Value)
+	}
 	t, _ := task.ParseTime(e.Value) // canonical, so that it can be read
-	return t
+	return t.UnixMilli()
+}
+
+// IsNumber reports whether the values of a field are whole numbers.
+func (f Field) IsNumber() bool { return f == FieldPercent || f == FieldDuration }
+
+// numberOf reads a canonical number.
+func numberOf(value string) int64 {
+	n, _ := strconv.ParseInt(value, 10, 64)
+	return n
 }
 
 // TaskValues gives the fields of a task.
@@ -211,10 +238,33 @@ func TaskValues(t *task.Task) Values {
 			return timeValue(t.Completed)
 		case FieldModified:
 			return timeValue(t.Modified)
+		case FieldUniqueName:
+			return t.UniqueName, true
+		case FieldDescription:
+			return t.Description, true
+		case FieldPercent:
+			return strconv.Itoa(t.PercentComplete), true
+		case FieldTargetID, FieldTargetName:
+			return targetValue(t.Target, f)
+		case FieldDuration:
+			if t.Completed.IsZero() || t.Launched.IsZero() {
+				return "", false
+			}
+			return strconv.FormatInt(t.Completed.Sub(t.Launched).Milliseconds(), 10), true
 		case FieldName:
 		}
 		return "", false
 	}
+}
+
+func targetValue(target *task.Target, f Field) (string, bool) {
+	switch {
+	case target == nil:
+		return "", false
+	case f == FieldTargetID:
+		return target.ID, true
+	}
+	return target.Name, true
 }
 
 func timeValue(t time.Time) (string, bool) { return task.FormatTime(t), !t.IsZero() }

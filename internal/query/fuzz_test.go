@@ -88,23 +88,38 @@ func FuzzParsePage(f *testing.F) {
 	for _, seed := range []string{
 		"", "&", "limit=5&offset=3&count=true&sorters=-created&filters=id+eq+%22a%22", "limit=5;offset=3", "filters=%zz", "%", "foo=%00",
 		"limit=&limit=5", "limit=5&l%69mit=5", "sorters=created,-created", "count=T", "filters=%ff", "filters=%00", "limit=250", "limit=251",
+		"cursor=x", "offset=1&cursor=" + Position{ID: "9315df387ad16c4920c947a67932c2a4"}.Cursor(Sorter{Field: FieldCreated, Desc: true}),
+		"sorters=durationMs&cursor=" + Position{Value: new("-7"), ID: "9315df387ad16c4920c947a67932c2a4"}.Cursor(Sorter{Field: FieldDuration}),
 	} {
 		f.Add(seed)
 	}
-	table := Tasks(task.NewCatalog())
 	f.Fuzz(func(t *testing.T, rawQuery string) {
-		page, err := table.ParsePage(rawQuery)
-		if err != nil {
-			e, ok := errors.AsType[*task.Error](err)
-			if !ok || e.Field == "" || e.Msg == "" || len(e.Text()) > 3000 {
-				t.Fatalf("an error that names no parameter, or too much: %v", err)
-			}
-			return
-		}
-		if page.Limit < 0 || page.Limit > MaxLimit || page.Offset < 0 || page.Offset > MaxOffset || len(page.Sort) != 1 {
-			t.Fatalf("a page out of range: %+v", page)
+		for _, table := range []*Table{Tasks(task.NewCatalog()), StintTasks(task.NewCatalog())} {
+			checkPage(t, table, rawQuery)
 		}
 	})
+}
+
+func checkPage(t *testing.T, table *Table, rawQuery string) {
+	t.Helper()
+	page, err := table.ParsePage(rawQuery)
+	if err != nil {
+		e, ok := errors.AsType[*task.Error](err)
+		if !ok || e.Field == "" || e.Msg == "" || len(e.Text()) > 3000 {
+			t.Fatalf("an error that names no parameter, or too much: %v", err)
+		}
+		return
+	}
+	if page.Limit < 0 || page.Limit > MaxLimit || page.Offset < 0 || page.Offset > MaxOffset || len(page.Sort) != 1 {
+		t.Fatalf("a page out of range: %+v", page)
+	}
+	if page.After == nil {
+		return
+	}
+	again, err := parsePosition(page.After.Cursor(page.Sort[0]), page.Sort[0])
+	if err != nil || !reflect.DeepEqual(again, page.After) || page.Offset != 0 {
+		t.Fatalf("the position %+v comes back as %+v, %v", page.After, again, err)
+	}
 }
 
 // TestWorkIsLinear parses what is worst of its kind, at the bound.

@@ -75,7 +75,7 @@ func TestTaskValues(t *testing.T) {
 	if got, ok := values(query.FieldCreated); got != "2026-01-02T03:04:05.006Z" || !ok {
 		t.Errorf("created: got %q, %v", got, ok)
 	}
-	if got, ok := values("uniqueName"); got != "" || ok {
+	if got, ok := values("no such field"); got != "" || ok {
 		t.Errorf("a field that is not there: got %q, %v", got, ok)
 	}
 }

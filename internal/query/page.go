@@ -21,8 +21,12 @@ type Page struct {
 	Limit, Offset int
 	Count         bool // the exact number of matching elements, too
 	Filter        Expr // nil: all
-	// Sort is never empty. Ties are broken by id, in the direction of the last.
+	// Sort is never empty. Ties are broken by id, in the direction of the last; those of
+	// tasks by the time of creation before it. Of tasks there is one Sorter, and those
+	// that lack its field come last in both directions.
 	Sort []Sorter
+	// After, where it is not nil, is what the page comes after; Offset is 0 then.
+	After *Position
 }
 
 // Sorter is one field to sort on.
@@ -37,7 +41,11 @@ type Sorter struct {
 // Content for a parameter that is given twice, IllegalValue for what is out of
 // range; and those of ParseFilter.
 func (t *Table) ParsePage(rawQuery string) (Page, error) {
-	given, err := decode(rawQuery, "limit", "offset", "count", "sorters", paramFilters)
+	names := []string{"limit", "offset", "count", "sorters", paramFilters}
+	if t.paged {
+		names = append(names, paramCursor)
+	}
+	given, err := decode(rawQuery, names...)
 	if err != nil {
 		return Page{}, err
 	}
@@ -68,6 +76,14 @@ func (t *Table) ParsePage(rawQuery string) (Page, error) {
 	}
 	if page.Sort == nil {
 		page.Sort = []Sorter{t.orderOf(page.Filter)}
+	}
+	if v, ok := given[paramCursor]; ok {
+		if page.Offset > 0 {
+			return Page{}, task.Errorf(task.Content, "offset", "cannot be given together with cursor")
+		}
+		if page.After, err = parsePosition(v, page.Sort[0]); err != nil {
+			return Page{}, err
+		}
 	}
 	return page, nil
 }
@@ -166,6 +182,12 @@ func (t *Table) sorters(value string) ([]Sorter, error) {
 		}
 		if slices.ContainsFunc(sorters, func(before Sorter) bool { return before.Field == s.Field }) {
 			return nil, task.Errorf(task.IllegalValue, "sorters", "%s is given more than once: at most one of %s", shown(name), t.sortWords())
+		}
+		if t.paged && len(sorters) > 0 {
+			return nil, task.Errorf(task.IllegalValue, "sorters", "%s is one too many: this list is sorted on one field", shown(item))
+		}
+		if s.Field == FieldType {
+			s.Field = FieldKind
 		}
 		sorters = append(sorters, s)
 	}

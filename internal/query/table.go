@@ -16,6 +16,8 @@ type Table struct {
 	sorts      []Field
 	// order is used where the caller asks for none.
 	order Sorter
+	// paged says that a page may begin behind a Position, in an order by one field.
+	paged bool
 	// narrowing are fields with an index: where the caller asks for no order, and
 	// the filter demands something of one of them, the list is in its order.
 	narrowing []Field
@@ -81,12 +83,32 @@ func StintTasks(c *task.Catalog) *Table {
 			f.operators = append(f.operators, opCo, opSw)
 		}
 	}
-	for _, at := range []Field{FieldCreated, FieldLaunched, FieldCompleted, FieldModified} {
-		f := field{word: string(at), columns: []Field{at}, operators: ordered(), resolve: resolveTime(at)}
-		if at == FieldLaunched || at == FieldCompleted {
-			f.operators = append(f.operators, opIsNull, opPr)
-		}
-		t.fields = append(t.fields, f)
+	texts := []operator{opEq, opNe, opIn, opCo, opSw}
+	add := func(f Field, operators []operator, resolve func(string) (operand, string), orNull ...operator) {
+		t.fields = append(t.fields, field{
+			word: string(f), columns: []Field{f}, operators: append(slices.Clone(operators), orNull...), resolve: resolve,
+		})
+	}
+	add(FieldUniqueName, texts, verbatim(FieldUniqueName))
+	add(FieldDescription, texts, verbatim(FieldDescription))
+	add(FieldTargetID, texts, verbatim(FieldTargetID), opIsNull, opPr)
+	add(FieldTargetName, texts, verbatim(FieldTargetName), opIsNull, opPr)
+	add(FieldCreated, ordered(), resolveTime(FieldCreated))
+	add(FieldLaunched, ordered(), resolveTime(FieldLaunched), opIsNull, opPr)
+	add(FieldCompleted, ordered(), resolveTime(FieldCompleted), opIsNull, opPr)
+	add(FieldModified, ordered(), resolveTime(FieldModified))
+	numbers := append(ordered(), opEq, opNe)
+	add(FieldPercent, numbers, resolveNumber(FieldPercent))
+	add(FieldDuration, numbers, resolveNumber(FieldDuration), opIsNull, opPr)
+	t.sorts = []Field{
+		FieldCreated, FieldCompleted, FieldDuration, FieldUniqueName, FieldTargetName, FieldLauncher, FieldType, FieldStatus,
+	}
+	t.paged = true
+	t.meant = map[string]string{
+		"status": "completionStatus", "completion_status": "completionStatus", "kind": "type",
+		"taskdefinitionsummary.uniquename": "type", "source": "sourceId", "source.id": "sourceId", "target": "target.name",
+		"name": "uniqueName or target.name", "duration": "durationMs", "percent": "percentComplete", "progress": "percentComplete",
+		"started": "launched", "ended": "completed",
 	}
 	return t
 }

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 // maxEpoch is the latest time that has four digits of year, in milliseconds.
 const maxEpoch = 253402300799999
 
-// ordered are the operators of a field that is a time.
+// ordered are the operators of a field whose values have an order.
 func ordered() []operator { return []operator{opGt, opGe, opLt, opLe} }
 
 // resolveTime reads a time as the contract reads one (section 6): as a date-time,
@@ -49,4 +50,18 @@ func belowMillis(value string) bool {
 		}
 	}
 	return false
+}
+
+// maxNumber is the largest number that everything which reads JSON reads exactly.
+const maxNumber = 1<<53 - 1
+
+// resolveNumber reads a whole number.
+func resolveNumber(f Field) func(string) (operand, string) {
+	return func(value string) (operand, string) {
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err != nil || n > maxNumber {
+			return operand{}, fmt.Sprintf("is not a whole number from 0 to %d", int64(maxNumber))
+		}
+		return operand{field: f, value: strconv.FormatUint(n, 10)}, ""
+	}
 }

@@ -16,6 +16,12 @@ type Row struct {
 	HeartbeatLimit  time.Duration
 	CancelRequested time.Time
 	BuiltIn         bool
+	Created         time.Time
+	// Duration is how long it ran, from its launch to its end; nil where it did not yet.
+	Duration *time.Duration
+	// SortKey is the value that a list is sorted on, as a store tells it; nil where there
+	// is none, or the order is that of creation.
+	SortKey *string
 }
 
 // NewRow renders a task.
@@ -24,10 +30,15 @@ func NewRow(t *Task) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	return Row{
-		ID: t.ID, Wire: wire, Kind: t.Kind, SourceID: t.SourceID, State: t.State(), Attempt: t.Attempt,
+	row := Row{
+		ID: t.ID, Wire: wire, Created: t.Created, Kind: t.Kind, SourceID: t.SourceID, State: t.State(), Attempt: t.Attempt,
 		LastReport: t.LastReport, HeartbeatLimit: t.HeartbeatLimit, CancelRequested: t.CancelRequested, BuiltIn: t.BuiltIn,
-	}, nil
+	}
+	if !t.Completed.IsZero() && !t.Launched.IsZero() {
+		took := t.Completed.Sub(t.Launched)
+		row.Duration = &took
+	}
+	return row, nil
 }
 
 // IdempotencyKey names a launch, so that its repeat makes nothing. An empty Key

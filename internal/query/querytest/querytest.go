@@ -11,6 +11,7 @@ package querytest
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,17 +30,22 @@ func Tasks(least, most int) *rapid.Generator[[]task.Task] {
 	return rapid.SliceOfNDistinct(Task(), least, most, func(t task.Task) task.ID { return t.ID })
 }
 
-// Expr generates a filter that /task-status/v1 can be asked for. Most of its
+// Expr generates a filter that /stint/v1/tasks can be asked for. Most of its
 // values are those of the given tasks, in another case now and then, so that it
 // selects some and not all.
 func Expr(tasks ...task.Task) *rapid.Generator[query.Expr] {
 	return rapid.Custom(func(t *rapid.T) query.Expr { return drawExpr(t, tasks, 3) })
 }
 
-// Sort generates what /task-status/v1 can be sorted on.
+// Sort generates what /stint/v1/tasks can be sorted on: half of the time what
+// /task-status/v1 can.
 func Sort() *rapid.Generator[[]query.Sorter] {
 	return rapid.Custom(func(t *rapid.T) []query.Sorter {
-		return []query.Sorter{{Field: query.FieldCreated, Desc: rapid.Bool().Draw(t, "descending")}}
+		f := rapid.OneOf(rapid.Just(query.FieldCreated), rapid.SampledFrom([]query.Field{
+			query.FieldCompleted, query.FieldDuration, query.FieldUniqueName, query.FieldTargetName, query.FieldLauncher,
+			query.FieldKind, query.FieldStatus,
+		})).Draw(t, "sorted on")
+		return []query.Sorter{{Field: f, Desc: rapid.Bool().Draw(t, "descending")}}
 	})
 }
 
@@ -54,6 +60,12 @@ func drawTask(t *rapid.T) task.Task {
 	}
 	if rapid.Bool().Draw(t, "has a source") {
 		made.SourceID = textGenerator().Draw(t, "source")
+	}
+	if rapid.Bool().Draw(t, "has a description") {
+		made.Description = textGenerator().Draw(t, "description")
+	}
+	if rapid.Bool().Draw(t, "has a target") {
+		made.Target = &task.Target{ID: textGenerator().Draw(t, "target"), Name: textGenerator().Draw(t, "target's name")}
 	}
 	if rapid.Bool().Draw(t, "has started") {
 		made.Launched = later(t, created)
@@ -144,32 +156,41 @@ func drawLeaf(t *rapid.T, tasks []task.Task) query.Expr {
 	case 1:
 		return query.Null{Field: rapid.SampledFrom([]query.Field{
 			query.FieldStatus, query.FieldStatus, query.FieldSource, query.FieldLaunched, query.FieldCompleted,
+			query.FieldTargetID, query.FieldTargetName, query.FieldDuration,
 		}).Draw(t, "null")}
 	case 2:
 		return drawTypes(t, tasks)
 	case 3:
-		return drawTimes(t, tasks)
+		return drawOrdered(t, tasks)
 	case 4:
 		return drawPart(t, tasks)
 	}
 	f := rapid.SampledFrom([]query.Field{
 		query.FieldID, query.FieldSource, query.FieldStatus, query.FieldKind, query.FieldType, query.FieldLauncher,
+		query.FieldUniqueName, query.FieldTargetID, query.FieldTargetName, query.FieldDescription,
 	}).Draw(t, "field")
 	return drawCompare(t, tasks, f)
 }
 
-// drawTimes draws a comparison of a time.
-func drawTimes(t *rapid.T, tasks []task.Task) query.Expr {
+// drawOrdered draws a comparison of a time or a number.
+func drawOrdered(t *rapid.T, tasks []task.Task) query.Expr {
 	f := rapid.SampledFrom([]query.Field{
 		query.FieldCreated, query.FieldCreated, query.FieldLaunched, query.FieldCompleted, query.FieldModified,
-	}).Draw(t, "time")
+		query.FieldPercent, query.FieldDuration,
+	}).Draw(t, "ordered")
+	if f.IsNumber() && rapid.Bool().Draw(t, "equal") {
+		// Numbers have no lists.
+		return query.Compare{Field: f, Values: []string{valueGenerator(tasks, f).Draw(t, "value")}}
+	}
 	order := rapid.SampledFrom([]query.Order{query.After, query.NotLess, query.Before, query.NotAfter}).Draw(t, "order")
 	return query.Range{Field: f, Order: order, Value: valueGenerator(tasks, f).Draw(t, "value")}
 }
 
 // drawPart draws a comparison with a part of a text.
 func drawPart(t *rapid.T, tasks []task.Task) query.Expr {
-	f := rapid.SampledFrom([]query.Field{query.FieldSource, query.FieldLauncher}).Draw(t, "text")
+	f := rapid.SampledFrom([]query.Field{
+		query.FieldSource, query.FieldLauncher, query.FieldUniqueName, query.FieldDescription, query.FieldTargetID, query.FieldTargetName,
+	}).Draw(t, "text")
 	whole := valueGenerator(tasks, f).Draw(t, "like")
 	if rapid.Bool().Draw(t, "begins") {
 		return query.Prefix{Field: f, Value: whole[:drawCut(t, whole)]}
@@ -214,10 +235,18 @@ func valueGenerator(tasks []task.Task, f query.Field) *rapid.Generator[string] {
 		return unknown
 	}
 	known := rapid.SampledFrom(present)
-	if f == query.FieldSource || f == query.FieldLauncher {
+	if isText(f) {
 		known = rapid.OneOf(known, rapid.Map(known, swapCase))
 	}
 	return rapid.OneOf(known, known, unknown)
+}
+
+func isText(f query.Field) bool {
+	switch f {
+	case query.FieldSource, query.FieldLauncher, query.FieldUniqueName, query.FieldDescription, query.FieldTargetID, query.FieldTargetName:
+		return true
+	}
+	return false
 }
 
 func unknownGenerator(f query.Field) *rapid.Generator[string] {
@@ -232,7 +261,8 @@ func unknownGenerator(f query.Field) *rapid.Generator[string] {
 		return rapid.OneOf(rapid.Map(idGenerator(), asString), rapid.Map(textGenerator(), notID), rapid.Just(""))
 	case query.FieldCreated, query.FieldLaunched, query.FieldCompleted, query.FieldModified:
 		return rapid.Map(createdGenerator(), task.FormatTime)
-	case query.FieldSource, query.FieldLauncher, query.FieldName:
+	case query.FieldPercent, query.FieldDuration:
+		return rapid.Map(rapid.SampledFrom([]int{0, 1, 9, 10, 99, 100, 101, 1000, 4999, 5000, 10_001}), strconv.Itoa)
 	}
 	return rapid.OneOf(textGenerator(), rapid.Just(""))
 }

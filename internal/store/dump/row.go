@@ -56,6 +56,12 @@ func (r *Row) Task() task.Task {
 	return t
 }
 
+// Wire returns the TaskStatus of a row of tasks.
+func (r *Row) Wire() []byte {
+	wire, _ := r.Values[taskWire].([]byte)
+	return wire
+}
+
 // The places of columns of tasks.
 const (
 	taskCreated   = 0
@@ -67,6 +73,7 @@ const (
 	taskReport    = 12
 	taskHeartbeat = 13
 	taskJob       = 17
+	taskWire      = 19
 )
 
 // allowed says what a column may hold.

@@ -205,7 +205,7 @@ func termsOf(filter query.Expr) []query.Expr {
 func (a auditSource) selects(what string, filter query.Expr, ordered clause) clause {
 	where := clause{sql: "true"}
 	for _, r := range a.times {
-		where = where.and(clause{a.at() + " " + comparison(r.Order) + " ?", []any{r.Time().UnixMilli()}})
+		where = where.and(clause{a.at() + " " + comparison(r.Order) + " ?", []any{r.Number()}})
 	}
 	if filter != nil {
 		where = where.and(opaque(compileWith(auditLeaf, filter)))

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -54,7 +55,7 @@ func onColumn(column func(query.Field) string) func(query.Expr) clause {
 			}
 			return clause{"strpos(" + column(e.Field) + ", ?) > 0", []any{task.LowerASCII(e.Value)}}
 		case query.Range:
-			return clause{column(e.Field) + " " + comparison(e.Order) + " ?", []any{e.Time().UnixMilli()}}
+			return clause{column(e.Field) + " " + comparison(e.Order) + " ?", []any{e.Number()}}
 		}
 		panic(fmt.Sprintf("postgres: no SQL for a filter of type %T", e))
 	}
@@ -101,16 +102,19 @@ func compare(column string, values []any) clause {
 
 // array makes one parameter of many.
 func array(values []any) any {
-	if _, ok := values[0].([]byte); ok {
-		all := make([][]byte, len(values))
-		for i, v := range values {
-			all[i] = v.([]byte)
-		}
-		return all
+	switch values[0].(type) {
+	case []byte:
+		return arrayOf[[]byte](values)
+	case int64:
+		return arrayOf[int64](values)
 	}
-	all := make([]string, len(values))
+	return arrayOf[string](values)
+}
+
+func arrayOf[T any](values []any) []T {
+	all := make([]T, len(values))
 	for i, v := range values {
-		all[i] = v.(string)
+		all[i] = v.(T) //nolint:forcetypeassert // all are of one sort
 	}
 	return all
 }
@@ -166,6 +170,9 @@ func parameters(e query.Compare) []any {
 			if b := sqlrow.Blob(task.ID(v)); b != nil {
 				values = append(values, b)
 			}
+		case e.Field.IsNumber():
+			n, _ := strconv.ParseInt(v, 10, 64) // canonical
+			values = append(values, n)
 		case exact(e.Field):
 			values = append(values, v)
 		default:
@@ -200,6 +207,18 @@ func column(f query.Field) string {
 		return "lower(launcher)"
 	case query.FieldCreated, query.FieldLaunched, query.FieldCompleted, query.FieldModified:
 		return string(f)
+	case query.FieldUniqueName:
+		return "lower(unique_name)"
+	case query.FieldDescription:
+		return "lower(description)"
+	case query.FieldTargetID:
+		return "lower(target_id)"
+	case query.FieldTargetName:
+		return "lower(target_name)"
+	case query.FieldPercent:
+		return "percent"
+	case query.FieldDuration:
+		return "(completed - launched)"
 	case query.FieldName:
 		return "lower(name)"
 	case query.FieldUser:

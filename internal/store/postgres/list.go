@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -44,8 +45,12 @@ func list(r reading, page query.Page, since int64) (rows []task.Row, total int64
 			return nil, 0, fmt.Errorf("count: %w", err)
 		}
 	}
-	if page.Limit > 0 {
+	switch {
+	case page.Limit == 0:
+	case page.Sort[0].Field == query.FieldCreated:
 		rows, err = l.page(page)
+	default:
+		rows, err = l.sorted(page)
 	}
 	return rows, total, err
 }
@@ -60,11 +65,12 @@ type lister struct {
 }
 
 // window is a part of a list: the rows with from < created < to, less the first
-// skip of them.
+// skip of them; where after is set, those that come behind it.
 type window struct {
 	from, to int64
 	skip     int64
 	desc     bool
+	after    *query.Position
 }
 
 // order is the order of a list by a column, or an expression, that holds when tasks
@@ -78,11 +84,19 @@ func (w window) order(created string) string {
 
 // holds compares such a column with the window.
 func (w window) holds(created string) clause {
-	return clause{created + " > ? AND " + created + " < ?", []any{w.from, w.to}}
+	c := clause{created + " > ? AND " + created + " < ?", []any{w.from, w.to}}
+	if w.after == nil {
+		return c
+	}
+	than := ">"
+	if w.desc {
+		than = "<"
+	}
+	return c.and(clause{"(" + created + ", id) " + than + " (?, ?)", []any{w.after.Created.UnixMilli(), sqlrow.Blob(w.after.ID)}})
 }
 
 func (l *lister) page(page query.Page) ([]task.Row, error) {
-	w := window{from: l.since, to: l.until, skip: int64(page.Offset), desc: page.Sort[0].Desc}
+	w := window{from: l.since, to: l.until, skip: int64(page.Offset), desc: page.Sort[0].Desc, after: page.After}
 	if l.plan.tallied && w.skip > 0 {
 		if err := l.seek(&w); err != nil {
 			return nil, err
@@ -172,8 +186,11 @@ func (l *lister) branchSQL(what string, b branch, w window) clause {
 // turn, each in the way that ordered says, from its own range of the index.
 func (l *lister) valuesSQL(what string, b branch, w window, ordered clause) clause {
 	sort := "text"
-	if _, ok := b.values[0].([]byte); ok {
+	switch b.values[0].(type) {
+	case []byte:
 		sort = "uuid"
+	case int64:
+		sort = "bigint"
 	}
 	inner := l.restSQL(clause{sql: "SELECT " + what + " FROM tasks WHERE " + b.isAny()}.and(w.holds(b.created())), b)
 	return clause{
@@ -226,6 +243,12 @@ func (l *lister) count() (int64, error) {
 		}
 		all, err := l.tally(everything())
 		return all - n, err
+	}
+	if l.plan.estimate == math.MaxInt64 {
+		// All tasks are looked at, and that is fastest in the order in which they lie.
+		if _, err := l.conn.Exec(l.ctx, "SET LOCAL enable_seqscan = on"); err != nil {
+			return 0, err
+		}
 	}
 	w := window{from: l.since, to: l.until}
 	if len(l.plan.branches) == 1 {

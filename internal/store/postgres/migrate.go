@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"stint/internal/store/sqlrow"
 )
 
 //go:embed migrations/*.sql
@@ -153,8 +155,12 @@ func applyAll(ctx context.Context, tx pgx.Tx, version int, o Options) error {
 	return nil
 }
 
-// auditVersion is the version with the chain of the audit.
-const auditVersion = 3
+const (
+	// auditVersion is the version with the chain of the audit.
+	auditVersion = 3
+	// searchedVersion is the one with columns that repeat what the TaskStatus says.
+	searchedVersion = 6
+)
 
 func apply(ctx context.Context, tx pgx.Tx, version int, file string, o Options) error {
 	script, err := migrations.ReadFile(file)
@@ -164,16 +170,53 @@ func apply(ctx context.Context, tx pgx.Tx, version int, file string, o Options) 
 	if _, err := tx.Exec(ctx, string(script)); err != nil {
 		return err
 	}
-	if version == auditVersion {
-		deployment, err := newDeployment()
-		if err != nil {
-			return err
-		}
-		if err := beginChain(ctx, tx, o.AuditKey, deployment); err != nil {
-			return err
-		}
+	if err := finishMigration(ctx, tx, version, o); err != nil {
+		return err
 	}
 	name := strings.TrimSuffix(path.Base(file), ".sql")
 	_, err = tx.Exec(ctx, "INSERT INTO stint_schema (version, name) VALUES ($1, $2)", version, name)
 	return err
+}
+
+// finishMigration does, after the script of a version and in its transaction, what
+// SQL cannot.
+func finishMigration(ctx context.Context, tx pgx.Tx, version int, o Options) error {
+	switch version {
+	case auditVersion:
+		deployment, err := newDeployment()
+		if err != nil {
+			return err
+		}
+		return beginChain(ctx, tx, o.AuditKey, deployment)
+	case searchedVersion:
+		return fillSearched(ctx, tx)
+	}
+	return nil
+}
+
+const (
+	firstWiresSQL   = "SELECT id, wire FROM tasks ORDER BY id LIMIT 1000"
+	nextWiresSQL    = "SELECT id, wire FROM tasks WHERE id > $1 ORDER BY id LIMIT 1000"
+	fillSearchedSQL = "UPDATE tasks SET (" + sqlrow.SearchedColumns + ") = ($2, $3, $4, $5, $6) WHERE id = $1"
+)
+
+// fillSearched gives all tasks the columns that repeat what their TaskStatus says.
+func fillSearched(ctx context.Context, tx pgx.Tx) error {
+	rows, _ := tx.Query(ctx, firstWiresSQL) // its error comes with the rows
+	for {
+		batch := &pgx.Batch{}
+		var id, wire []byte
+		_, err := pgx.ForEachRow(rows, []any{&id, &wire}, func() error {
+			searched, err := sqlrow.SearchedInWire(wire)
+			batch.Queue(fillSearchedSQL, append([]any{id}, searched[:]...)...)
+			return err
+		})
+		if err != nil || batch.Len() == 0 {
+			return err
+		}
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return err
+		}
+		rows, _ = tx.Query(ctx, nextWiresSQL, id)
+	}
 }

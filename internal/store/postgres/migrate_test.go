@@ -1,12 +1,17 @@
 package postgres
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"stint/internal/query"
 	"stint/internal/store/postgres/pgtest"
+	"stint/internal/task"
 )
 
 // TestOpenAtOnce starts many nodes on an empty schema: one makes the tables.
@@ -97,6 +102,35 @@ func TestAuditStays(t *testing.T) {
 	} {
 		if _, err := s.pool.Exec(t.Context(), statement); err == nil || !strings.Contains(err.Error(), "append-only") {
 			t.Errorf("%s: %v", statement, err)
+		}
+	}
+}
+
+// TestMigrateSearched gives tasks that are there what they are found by, read from
+// JSON that the server itself refuses to read.
+func TestMigrateSearched(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	s := open(t, url)
+	tasks := busy(2500)
+	tasks[0].ID = task.ID(strings.Repeat("0", 32))
+	tasks[2499].Target = &task.Target{ID: "T", Name: "Naïve"}
+	tasks[2499].Attributes = map[string]json.RawMessage{"a": json.RawMessage(`"\u0000"`)}
+	load(t, s, tasks)
+	mustExec(t, s, `ALTER TABLE tasks DROP COLUMN unique_name, DROP COLUMN description, DROP COLUMN target_id, DROP COLUMN target_name,
+		DROP COLUMN percent; DROP INDEX tasks_completed, tasks_duration`)
+	mustExec(t, s, fmt.Sprintf("DELETE FROM stint_schema WHERE version >= %d", searchedVersion))
+	s = open(t, url)
+	for _, i := range []int{0, 1, 999, 1000, 2499} {
+		rows, _, err := s.List(t.Context(), query.Page{
+			Limit: 2, Filter: query.Compare{Field: query.FieldUniqueName, Values: []string{tasks[i].UniqueName}},
+			Sort: []query.Sorter{{Field: query.FieldTargetName}},
+		}, time.Time{})
+		if err != nil || len(rows) != 1 || rows[0].ID != tasks[i].ID {
+			t.Fatalf("%d by its name: %v, %v", i, rows, err)
+		}
+		if want := tasks[i].Target; want != nil && (rows[0].SortKey == nil || *rows[0].SortKey != task.LowerASCII(want.Name)) {
+			t.Errorf("%d has the target %v", i, rows[0].SortKey)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"stint/internal/query"
@@ -39,16 +40,36 @@ func (b branch) created() string {
 
 func isPending() []clause { return []clause{{sql: "status IS NULL"}} }
 
-// indexedSource is what the index of sources holds.
-const indexedSource = "lower(left(source_id, 600))"
+// isStretch reports whether only its rest says which rows of its index it holds.
+func (b branch) isStretch() bool {
+	return b.column == "" && !strings.HasPrefix(b.index, "tasks_in_progress") && b.index != "tasks_created"
+}
+
+// What the indexes of texts hold that may be longer than an entry.
+const (
+	indexedSource     = "lower(left(source_id, 600))"
+	indexedUniqueName = "lower(left(unique_name, 600))"
+	indexedTargetID   = "lower(left(target_id, 600))"
+	indexedTargetName = "lower(left(target_name, 600))"
+)
+
+// whole returns the whole text of what an index holds the beginning of.
+func whole(indexed string) (string, bool) {
+	name, ok := strings.CutPrefix(indexed, "lower(left(")
+	if !ok {
+		return indexed, false
+	}
+	return "lower(" + strings.TrimSuffix(name, ", 600))") + ")", true
+}
 
 // is compares a branch's column with one value, whose type the server must be
 // told.
 func (b branch) is(value any) clause {
 	c := clause{b.column + " = ?", []any{value}}
-	if v, ok := value.(string); ok && b.column == indexedSource {
+	all, cut := whole(b.column)
+	if v, ok := value.(string); ok && cut {
 		if first := firstOf(v); first != v {
-			return clause{b.column + " = ? AND lower(source_id) = ?", []any{first, v}}
+			return clause{b.column + " = ? AND " + all + " = ?", []any{first, v}}
 		}
 	}
 	return c
@@ -68,8 +89,8 @@ func firstOf(v string) string {
 
 // isAny compares a branch's column with v.value, one of many.
 func (b branch) isAny() string {
-	if b.column == indexedSource {
-		return b.column + " = left(v.value, 600) AND lower(source_id) = v.value"
+	if all, cut := whole(b.column); cut {
+		return b.column + " = left(v.value, 600) AND " + all + " = v.value"
 	}
 	return b.column + " = v.value"
 }
@@ -131,7 +152,12 @@ func (p *planner) of(e query.Expr) (*plan, error) {
 		}
 	case query.Compare:
 		return p.compare(e)
+	case query.Prefix, query.Range:
+		return p.stretch(e)
 	case query.And:
+		if isRange(e) {
+			return p.stretch(e)
+		}
 		return p.and(e)
 	case query.Or:
 		return p.or(e)
@@ -177,7 +203,7 @@ func (p *planner) compare(e query.Compare) (*plan, error) {
 	}
 	index, column, dimension := indexes(e.Field)
 	if index == "" {
-		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+		return p.uncounted(e, values)
 	}
 	found := &plan{
 		branches: []branch{{index: index, column: column, values: values}}, exact: true, tallied: true, dimension: dimension,
@@ -188,13 +214,160 @@ func (p *planner) compare(e query.Compare) (*plan, error) {
 	return found, p.estimate(found)
 }
 
+// uncountedIndex returns the index of a field whose values are not counted, and what
+// that begins with.
+func uncountedIndex(f query.Field) (index, column string) {
+	switch f {
+	case query.FieldUniqueName:
+		return "tasks_unique_name", indexedUniqueName
+	case query.FieldTargetID:
+		return "tasks_target_id", indexedTargetID
+	case query.FieldTargetName:
+		return "tasks_target_name", indexedTargetName
+	case query.FieldCompleted:
+		return "tasks_completed", "completed"
+	case query.FieldDuration:
+		return "tasks_duration", "(completed - launched)"
+	}
+	return "", ""
+}
+
+// uncounted plans a comparison with values that are not counted.
+func (p *planner) uncounted(e query.Compare, values []any) (*plan, error) {
+	index, column := uncountedIndex(e.Field)
+	if index == "" {
+		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+	}
+	found := &plan{branches: []branch{{index: index, column: column, values: values}}, exact: true}
+	return found, p.probe(found)
+}
+
+// isRange reports whether all terms are of one field's order.
+func isRange(e query.And) bool {
+	if len(e.Terms) == 0 {
+		return false
+	}
+	for _, term := range e.Terms {
+		if r, ok := term.(query.Range); !ok || r.Field != e.Terms[0].(query.Range).Field { //nolint:forcetypeassert // the first was looked at first
+			return false
+		}
+	}
+	return true
+}
+
+// stretch plans what is a stretch of an index in an order that is not that of
+// creation: worth it where it is short.
+func (p *planner) stretch(e query.Expr) (*plan, error) {
+	b := branch{}
+	switch e := e.(type) {
+	case query.Prefix:
+		b = beginning(e)
+	case query.Range:
+		b.index, _ = uncountedIndex(e.Field)
+		b.rest = []clause{compile(e)}
+	case query.And:
+		b.index, _ = uncountedIndex(e.Terms[0].(query.Range).Field) //nolint:forcetypeassert // isRange
+		b.rest = []clause{compile(e)}
+	}
+	if b.index == "" {
+		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+	}
+	found := &plan{branches: []branch{b}, exact: true}
+	if err := p.probe(found); err != nil || found.estimate >= maxProbed {
+		return nil, err
+	}
+	return found, nil
+}
+
+// beginning is the stretch of texts that begin alike.
+func beginning(e query.Prefix) branch {
+	index, column, _ := indexes(e.Field)
+	if index == "" {
+		index, column = uncountedIndex(e.Field)
+	}
+	b := branch{index: index}
+	if index == "" {
+		return b
+	}
+	b.rest = []clause{startsWith(column, firstOf(e.Value))}
+	if all, cut := whole(column); cut && firstOf(e.Value) != e.Value {
+		b.rest = append(b.rest, startsWith(all, e.Value))
+	}
+	return b
+}
+
+// probe counts the rows of branches, up to maxProbed.
+func (p *planner) probe(found *plan) error {
+	for _, b := range found.branches {
+		c := clause{sql: "true"}
+		switch len(b.values) {
+		case 0:
+		case 1:
+			c = c.and(b.is(b.values[0]))
+		default:
+			c = c.and(clause{b.column + " = ANY (?)", []any{array(firsts(b.values))}})
+		}
+		for _, part := range b.rest {
+			c = c.and(part)
+		}
+		var n int64
+		err := p.queryRow("SELECT count(*) FROM (SELECT 1 FROM tasks WHERE "+c.sql+" LIMIT ?) found", append(c.args, maxProbed)...).Scan(&n)
+		if err != nil {
+			return err
+		}
+		if found.estimate += n; found.estimate >= maxProbed {
+			// As many as there are, for all that is known: what was counted is better.
+			found.estimate = unprobed
+			return nil
+		}
+	}
+	return nil
+}
+
+// firsts is what an index holds of texts.
+func firsts(values []any) []any {
+	cut := make([]any, len(values))
+	for i, v := range values {
+		cut[i] = v
+		if text, ok := v.(string); ok {
+			cut[i] = firstOf(text)
+		}
+	}
+	return cut
+}
+
+// unprobed is the estimate of what holds more rows than were looked at.
+const unprobed = math.MaxInt64 / 4
+
+// groupRanges puts comparisons of one field's order together: they are one stretch.
+func groupRanges(terms []query.Expr) []query.Expr {
+	var grouped []query.Expr
+	at := map[query.Field]int{}
+	for _, term := range terms {
+		r, ok := term.(query.Range)
+		if !ok {
+			grouped = append(grouped, term)
+			continue
+		}
+		i, known := at[r.Field]
+		if !known {
+			at[r.Field] = len(grouped)
+			grouped = append(grouped, query.And{Terms: []query.Expr{r}})
+			continue
+		}
+		grouped[i] = query.And{Terms: append(grouped[i].(query.And).Terms, r)} //nolint:forcetypeassert // made above
+	}
+	return grouped
+}
+
 // and takes the term with the fewest rows; the others are left to the filter.
 // Kind and in progress together have an index of their own.
 func (p *planner) and(e query.And) (*plan, error) {
 	var best *plan
 	var kind *query.Compare
 	pending := false
-	for _, term := range e.Terms[:min(len(e.Terms), maxConsidered)] {
+	terms := groupRanges(e.Terms)
+	for _, term := range terms[:min(len(terms), maxConsidered)] {
 		switch term := term.(type) {
 		case query.Compare:
 			if term.Field == query.FieldKind {
@@ -214,7 +387,7 @@ func (p *planner) and(e query.And) (*plan, error) {
 	if best == nil {
 		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
 	}
-	both := kind != nil && pending
+	both := kind != nil && len(kind.Values) > 0 && pending
 	if both && (best.dimension == tally.Kind || best.dimension == tally.InProgress) && best.tallied {
 		best.branches = []branch{{index: "tasks_in_progress_kind", column: "kind", values: parameters(*kind), rest: isPending()}}
 		best.exact = len(e.Terms) == 2
@@ -243,6 +416,9 @@ func (p *planner) or(e query.Or) (*plan, error) {
 		union.estimate += found.estimate
 	}
 	if len(union.branches) > maxBranches {
+		if slices.ContainsFunc(union.branches, branch.isStretch) {
+			return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+		}
 		union.branches, union.exact = mergeBranches(union.branches), false
 	}
 	return union, nil

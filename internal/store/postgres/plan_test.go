@@ -73,11 +73,14 @@ func busy(n int) []task.Task {
 			UniqueName: strconv.Itoa(i), Launcher: "System", Created: at, Modified: at, Attempt: 1,
 			SourceID: "Source-" + strconv.Itoa(r.IntN(1+r.IntN(200))),
 		}
+		if i%2 == 0 {
+			tk.Target = &task.Target{ID: "Target " + strconv.Itoa(i%200), Name: "Name " + strconv.Itoa(i%200)}
+		}
 		if i%100 == 0 {
 			tk.Launcher = "Zoë"
 		}
 		if r.IntN(200) > 0 {
-			tk.Status, tk.Launched, tk.Completed = task.Success, at, at
+			tk.Status, tk.Launched, tk.Completed = task.Success, at, at.Add(time.Duration(r.IntN(600))*time.Second)
 			if r.IntN(100) == 0 {
 				tk.Status = task.Failure
 			}
@@ -198,6 +201,10 @@ func plannedFilters() map[string]planned {
 	and := func(terms ...query.Expr) query.Expr { return query.And{Terms: terms} }
 	or := func(terms ...query.Expr) query.Expr { return query.Or{Terms: terms} }
 	inProgress := query.Null{Field: query.FieldStatus}
+	ended := func(o query.Order, hours int) query.Expr {
+		at := time.Date(2026, 3, 11, hours, 0, 0, 0, time.UTC)
+		return query.Range{Field: query.FieldCompleted, Order: o, Value: task.FormatTime(at)}
+	}
 	many := make([]string, 40)
 	for i := range many {
 		many[i] = "SOURCE-" + strconv.Itoa(150+i)
@@ -230,6 +237,15 @@ func plannedFilters() map[string]planned {
 			filter: or(and(inProgress, compare(query.FieldSource, "source-1")), compare(query.FieldSource, "source-2")),
 			index:  "tasks_", merges: true, matches: 1500,
 		},
+		"name":             {filter: compare(query.FieldUniqueName, "777"), index: "tasks_unique_name"},
+		"names":            {filter: compare(query.FieldUniqueName, "777", "778"), index: "tasks_unique_name", merges: true},
+		"target":           {filter: compare(query.FieldTargetID, "target 77"), index: "tasks_target_id", matches: 100},
+		"beginning":        {filter: query.Prefix{Field: query.FieldTargetName, Value: "NAME 77"}, index: "tasks_target_name", merges: true, matches: 110},
+		"ended in a range": {filter: and(ended(query.NotLess, 0), ended(query.Before, 1)), index: "tasks_completed", merges: true, matches: 70},
+		"ended and failed": {
+			filter: and(ended(query.NotLess, 0), ended(query.Before, 1), compare(query.FieldStatus, "ERROR")), index: "tasks_completed", merges: true, matches: 70,
+		},
+		"long":           {filter: query.Range{Field: query.FieldDuration, Order: query.After, Value: "598000"}, index: "tasks_duration", merges: true, matches: 100},
 		"nothing at all": {filter: and(compare(query.FieldID, "no id"), compare(query.FieldSource, "source-1")), merges: true},
 	}
 }
@@ -273,6 +289,55 @@ func TestPlans(t *testing.T) {
 						checkPlan(t, n, &one, &test, &page)
 					}
 				})
+			}
+		}
+	}
+}
+
+// TestSortedPlans holds the walks along the orders other than that of creation
+// against their indexes: they enter them at the position, sort nothing, and look at no
+// more than the page, and what visibility cuts.
+func TestSortedPlans(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t)
+	tasks := busy(plannedTasks)
+	load(t, s, tasks)
+	analyze(t, s)
+	for _, field := range []query.Field{
+		query.FieldCompleted, query.FieldDuration, query.FieldUniqueName, query.FieldTargetName, query.FieldLauncher, query.FieldKind,
+		query.FieldStatus,
+	} {
+		for _, desc := range []bool{true, false} {
+			by := []query.Sorter{{Field: field, Desc: desc}}
+			far, _, err := s.List(t.Context(), query.Page{Limit: 1, Offset: plannedTasks / 3, Sort: by}, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := &query.Position{Value: far[0].SortKey, Created: far[0].Created, ID: far[0].ID}
+			for how, page := range map[string]query.Page{
+				"first": {Limit: 50, Sort: by}, "next": {Limit: 50, Sort: by, After: at},
+				"filtered": {Limit: 50, Sort: by, After: at, Filter: query.Not{Term: query.Compare{Field: query.FieldLauncher, Values: []string{"zoë"}}}},
+			} {
+				seen := explainList(t, s, func(r reading) error {
+					_, _, err := list(r, page, -1)
+					return err
+				})
+				for _, one := range seen {
+					if !strings.Contains(one.query, "FROM tasks") {
+						continue
+					}
+					one.plan.each(func(n *node) {
+						if strings.Contains(n.Type, "Sort") || n.Type == "Seq Scan" {
+							t.Errorf("%s, %s: %s", field, how, n.Type)
+						}
+					})
+					if got := one.plan.scanned("tasks"); got > 120 {
+						t.Errorf("%s, %s, newest first %v: looks at %.0f tasks", field, how, desc, got)
+					}
+					if t.Failed() {
+						t.Fatalf("%s\n%s", one.query, &one.plan)
+					}
+				}
 			}
 		}
 	}

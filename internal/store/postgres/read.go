@@ -17,8 +17,8 @@ const beginRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 // beginList is beginRead for a list. Its statements are made for one index; the
 // server decides by the values that it is given, not for all values, and goes
-// through the index in order instead of sorting what it finds.
-const beginList = beginRead + "; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_sort = off; " +
+// through the index in order instead of reading all and sorting what it finds.
+const beginList = beginRead + "; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; " +
 	"SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off; SET LOCAL statement_timeout = '20s'"
 
 // listTimeout is how long a list may take, less than the server gives an answer.

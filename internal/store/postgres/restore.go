@@ -11,6 +11,7 @@ import (
 
 	"stint/internal/audit"
 	"stint/internal/store/dump"
+	"stint/internal/store/sqlrow"
 	"stint/internal/task"
 )
 
@@ -189,10 +190,15 @@ func (m *restorer) add(row *dump.Row) error {
 			m.size += len(v)
 		}
 	}
-	m.rows = append(m.rows, values)
 	if row.Table != dump.Tasks {
+		m.rows = append(m.rows, values)
 		return nil
 	}
+	searched, err := sqlrow.SearchedIn(row)
+	if err != nil {
+		return err
+	}
+	m.rows = append(m.rows, append(values[:len(values):len(values)], searched[:]...))
 	tk := row.Task()
 	m.deltas.Add(&tk, 1)
 	if deadline := tk.HeartbeatDeadline(); !deadline.IsZero() {
@@ -228,7 +234,11 @@ func (m *restorer) send() error {
 	if len(m.rows) == 0 {
 		return nil
 	}
-	if err := m.copy(m.table.Name, columnNames(&m.table), m.rows); err != nil {
+	columns := columnNames(&m.table)
+	if m.table.Name == dump.Tasks {
+		columns = append(columns, sqlrow.SearchedNames()...)
+	}
+	if err := m.copy(m.table.Name, columns, m.rows); err != nil {
 		return err
 	}
 	if err := m.copy("deadlines", []string{"id", "deadline"}, m.deadlines); err != nil {

@@ -162,24 +162,26 @@ func (t *txn) load(id task.ID) (task.Task, error) {
 
 // taskValues are the values of insertTaskSQL and rewriteTaskSQL.
 func taskValues(tk *task.Task, wire []byte) []any {
-	return []any{
+	searched := sqlrow.SearchedOf(tk)
+	return append([]any{
 		sqlrow.Blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), sqlrow.Millis(tk.Launched), sqlrow.Millis(tk.Completed),
 		sqlrow.Text(string(tk.Status)), string(tk.Kind), string(tk.Type), sqlrow.Text(tk.SourceID), tk.Launcher,
 		tk.Attempt, tk.Sequence, sqlrow.Millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(),
 		sqlrow.Millis(tk.CancelRequested), bytesOf(tk.CancelReason), sqlrow.Text(string(tk.Reported)), sqlrow.Job(tk), tk.Interruptions, wire,
-	}
+	}, searched[:]...)
 }
 
 const (
 	taskColumns = `id, created, modified, launched, completed, status, kind, type, source_id, launcher, attempt, sequence,
-		last_report, heartbeat_limit, cancel_requested, cancel_reason, reported, job, interruptions, wire`
-	taskParameters = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20"
+		last_report, heartbeat_limit, cancel_requested, cancel_reason, reported, job, interruptions, wire, ` + sqlrow.SearchedColumns
+	taskParameters = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25"
 
 	insertTaskSQL  = "INSERT INTO tasks (" + taskColumns + ") VALUES (" + taskParameters + ")"
 	rewriteTaskSQL = "UPDATE tasks SET (" + taskColumns + ") = (" + taskParameters + ") WHERE id = $1"
-	// What no update changes is not here: kind, type, source, launcher, created.
+	// What no update changes is not here: kind, type, source, launcher, created, names,
+	// description, target.
 	updateTaskSQL = `UPDATE tasks SET modified = ?, launched = ?, completed = ?, status = ?, attempt = ?, sequence = ?, last_report = ?,
-		heartbeat_limit = ?, cancel_requested = ?, cancel_reason = ?, reported = ?, job = ?, interruptions = ?, wire = ? WHERE id = ?`
+		heartbeat_limit = ?, cancel_requested = ?, cancel_reason = ?, reported = ?, job = ?, interruptions = ?, wire = ?, percent = ? WHERE id = ?`
 	deleteTaskSQL = "DELETE FROM tasks WHERE id = ?"
 
 	deadlineSQL   = "INSERT INTO deadlines (id, deadline) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET deadline = excluded.deadline"
@@ -216,7 +218,7 @@ func (t *txn) update(before, after *task.Task) error {
 	}
 	err = t.queue(updateTaskSQL, after.Modified.UnixMilli(), sqlrow.Millis(after.Launched), sqlrow.Millis(after.Completed), sqlrow.Text(string(after.Status)),
 		after.Attempt, after.Sequence, sqlrow.Millis(after.LastReport), after.HeartbeatLimit.Milliseconds(), sqlrow.Millis(after.CancelRequested),
-		bytesOf(after.CancelReason), sqlrow.Text(string(after.Reported)), sqlrow.Job(after), after.Interruptions, wire, sqlrow.Blob(after.ID))
+		bytesOf(after.CancelReason), sqlrow.Text(string(after.Reported)), sqlrow.Job(after), after.Interruptions, wire, after.PercentComplete, sqlrow.Blob(after.ID))
 	if err != nil {
 		return err
 	}

@@ -192,7 +192,11 @@ func (m *restorer) one(row *dump.Row) error {
 			}
 			clear(m.deltas)
 		}
-		values = append(values[:len(values):len(values)], sqlrow.Millis(tk.HeartbeatDeadline()))
+		searched, err := sqlrow.SearchedIn(row)
+		if err != nil {
+			return err
+		}
+		values = append(append(values[:len(values):len(values)], sqlrow.Millis(tk.HeartbeatDeadline())), searched[:]...)
 	}
 	err := m.exec(m.insert, values...)
 	if primaryCode(err) == lib.SQLITE_CONSTRAINT {
@@ -203,8 +207,8 @@ func (m *restorer) one(row *dump.Row) error {
 	return err
 }
 
-// insertSQL returns the statement that stores a row; a task's has its deadline
-// behind it.
+// insertSQL returns the statement that stores a row; a task's has its deadline and
+// what it is found by behind it.
 func insertSQL(table string) string {
 	for _, t := range dump.Tables() {
 		if t.Name != table {
@@ -212,7 +216,7 @@ func insertSQL(table string) string {
 		}
 		names := columnNames(&t)
 		if table == dump.Tasks {
-			names = append(names, "deadline")
+			names = append(append(names, "deadline"), sqlrow.SearchedNames()...)
 		}
 		return fmt.Sprintf("INSERT INTO %s (%s) VALUES (?%s)", table, strings.Join(names, ", "), strings.Repeat(", ?", len(names)-1))
 	}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"stint/internal/query"
@@ -13,6 +14,10 @@ import (
 type clause struct {
 	sql  string
 	args []any
+}
+
+func (c clause) and(other clause) clause {
+	return clause{c.sql + " AND " + other.sql, append(c.args, other.args...)}
 }
 
 // compile turns a filter of tasks into a condition that selects the rows that
@@ -48,7 +53,7 @@ func onColumn(column func(query.Field) string) func(query.Expr) clause {
 		case query.Contains:
 			return clause{"instr(lower(" + column(e.Field) + "), ?) > 0", []any{task.LowerASCII(e.Value)}}
 		case query.Range:
-			return clause{column(e.Field) + " " + comparison(e.Order) + " ?", []any{e.Time().UnixMilli()}}
+			return clause{column(e.Field) + " " + comparison(e.Order) + " ?", []any{e.Number()}}
 		}
 		panic(fmt.Sprintf("sqlite: no SQL for a filter of type %T", e))
 	}
@@ -114,6 +119,11 @@ func parameters(e query.Compare) []any {
 			}
 			continue
 		}
+		if e.Field.IsNumber() {
+			n, _ := strconv.ParseInt(v, 10, 64) // canonical
+			values = append(values, n)
+			continue
+		}
 		values = append(values, v)
 	}
 	return values
@@ -135,6 +145,18 @@ func column(f query.Field) string {
 		return "launcher"
 	case query.FieldCreated, query.FieldLaunched, query.FieldCompleted, query.FieldModified:
 		return string(f)
+	case query.FieldUniqueName:
+		return "unique_name"
+	case query.FieldDescription:
+		return "description"
+	case query.FieldTargetID:
+		return "target_id"
+	case query.FieldTargetName:
+		return "target_name"
+	case query.FieldPercent:
+		return "percent"
+	case query.FieldDuration:
+		return "duration"
 	case query.FieldName:
 		return "name"
 	case query.FieldUser:

@@ -74,8 +74,12 @@ func list(r reading, page query.Page, since int64) (rows []task.Row, total int64
 			return nil, 0, fmt.Errorf("count: %w", err)
 		}
 	}
-	if page.Limit > 0 {
+	switch {
+	case page.Limit == 0:
+	case page.Sort[0].Field == query.FieldCreated:
 		rows, err = l.page(page)
+	default:
+		rows, err = l.sorted(page)
 	}
 	return rows, total, err
 }
@@ -90,15 +94,32 @@ type lister struct {
 }
 
 // window is a part of a list: the rows with from < created < to, less the first
-// skip of them.
+// skip of them; where after is set, those that come behind it.
 type window struct {
 	from, to int64
 	skip     int64
 	desc     bool
+	after    *query.Position
+}
+
+// holds selects the rows of the window.
+func (w window) holds() clause {
+	c := clause{"created > ? AND created < ?", []any{w.from, w.to}}
+	if w.after == nil {
+		return c
+	}
+	at := clause{"(created, id) > (?, ?)", []any{w.after.Created.UnixMilli(), sqlrow.Blob(w.after.ID)}}
+	// The plus keeps the bound that the position is closer than from being the one that
+	// an index is entered at.
+	c.sql = "+created > ? AND created < ?"
+	if w.desc {
+		at.sql, c.sql = "(created, id) < (?, ?)", "created > ? AND +created < ?"
+	}
+	return c.and(at)
 }
 
 func (l *lister) page(page query.Page) ([]task.Row, error) {
-	w := window{from: l.since, to: l.until, skip: int64(page.Offset), desc: page.Sort[0].Desc}
+	w := window{from: l.since, to: l.until, skip: int64(page.Offset), desc: page.Sort[0].Desc, after: page.After}
 	if l.plan.tallied && w.skip > 0 {
 		if err := l.seek(&w); err != nil {
 			return nil, err
@@ -169,8 +190,7 @@ func (l *lister) pageSQL(w window, limit int) clause {
 // branchSQL selects the rows of one branch that lie in a window and that the
 // filter accepts.
 func (l *lister) branchSQL(what string, b branch, w window) clause {
-	c := clause{sql: "SELECT " + what + " FROM tasks INDEXED BY " + b.index + " WHERE created > ? AND created < ?"}
-	c.args = append(c.args, w.from, w.to)
+	c := clause{sql: "SELECT " + what + " FROM tasks INDEXED BY " + b.index + " WHERE true"}.and(w.holds())
 	if own := b.condition(); own.sql != "" {
 		c.sql += " AND " + own.sql
 		c.args = append(c.args, own.args...)

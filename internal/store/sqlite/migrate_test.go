@@ -75,6 +75,7 @@ func TestMigrateFirstVersion(t *testing.T) {
 	tasks[2].ID, tasks[2].Created = tasksEvery(6, time.Second)[2].ID, tasksEvery(6, time.Second)[2].Created
 	tasks[3] = tasks[3].ApplyReport(task.Report{Attempt: 1, Completion: task.Warning}, now).Task
 	tasks[4].SourceID = "Source é"
+	tasks[5].Description, tasks[5].Target = "the \u2028 description", &task.Target{ID: "t", Name: "Naïve"}
 	writeFirstVersion(t, path, tasks)
 
 	s, err := Open(t.Context(), Options{Path: path})
@@ -98,6 +99,17 @@ func TestMigrateFirstVersion(t *testing.T) {
 	}, time.Time{})
 	if err != nil || total != 5 {
 		t.Errorf("%d are in progress, %v, want 5", total, err)
+	}
+	rows, _, err := s.List(t.Context(), query.Page{
+		Limit: 9, Filter: query.And{Terms: []query.Expr{
+			query.Compare{Field: query.FieldTargetName, Values: []string{"naïve"}},
+			query.Compare{Field: query.FieldTargetID, Values: []string{"T"}},
+			query.Contains{Field: query.FieldDescription, Value: "\u2028 DESC"},
+			query.Compare{Field: query.FieldUniqueName, Values: []string{tasks[5].UniqueName}},
+		}}, Sort: []query.Sorter{{Field: query.FieldCreated}},
+	}, time.Time{})
+	if err != nil || len(rows) != 1 || rows[0].ID != tasks[5].ID {
+		t.Errorf("by name, description and target: %v, %v", rows, err)
 	}
 	if open, err := s.BuiltIn(t.Context(), -1, 10); err != nil || len(open) != 0 {
 		t.Errorf("Stint runs %v, %v; others run them all", open, err)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"stint/internal/query"
@@ -41,6 +42,11 @@ func (b branch) condition() clause {
 		c.args = append(c.args, part.args...)
 	}
 	return c
+}
+
+// isStretch reports whether only its rest says which rows of its index it holds.
+func (b branch) isStretch() bool {
+	return b.column == "" && !strings.HasPrefix(b.index, "tasks_in_progress") && b.index != "tasks_created"
 }
 
 func isPending() []clause { return []clause{{sql: "status IS NULL"}} }
@@ -97,7 +103,12 @@ func (p *planner) of(e query.Expr) (*plan, error) {
 		}
 	case query.Compare:
 		return p.compare(e)
+	case query.Prefix, query.Range:
+		return p.stretch(e)
 	case query.And:
+		if isRange(e) {
+			return p.stretch(e)
+		}
 		return p.and(e)
 	case query.Or:
 		return p.or(e)
@@ -127,7 +138,6 @@ func indexes(f query.Field) (string, tally.Dimension, bool) {
 		return "tasks_type", tally.Type, true
 	case query.FieldLauncher:
 		return "tasks_launcher", tally.Launcher, true
-	case query.FieldID, query.FieldCreated, query.FieldName:
 	}
 	return "", 0, false
 }
@@ -144,7 +154,7 @@ func (p *planner) compare(e query.Compare) (*plan, error) {
 	}
 	index, dimension, ok := indexes(e.Field)
 	if !ok {
-		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+		return p.uncounted(e, values)
 	}
 	names := make([]string, len(values))
 	for i, v := range values {
@@ -156,6 +166,92 @@ func (p *planner) compare(e query.Compare) (*plan, error) {
 		tallied: true, dimension: dimension, values: names, estimate: n,
 	}, err
 }
+
+// uncountedIndex returns the index of a field whose values are not counted.
+func uncountedIndex(f query.Field) string {
+	switch f {
+	case query.FieldUniqueName:
+		return "tasks_unique_name"
+	case query.FieldTargetID:
+		return "tasks_target_id"
+	case query.FieldTargetName:
+		return "tasks_target_name"
+	case query.FieldCompleted:
+		return "tasks_completed"
+	case query.FieldDuration:
+		return "tasks_duration"
+	}
+	return ""
+}
+
+// uncounted plans a comparison with values that are not counted.
+func (p *planner) uncounted(e query.Compare, values []any) (*plan, error) {
+	index := uncountedIndex(e.Field)
+	if index == "" {
+		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+	}
+	found := &plan{branches: branches(index, column(e.Field), values, nil), exact: true}
+	return found, p.probe(found)
+}
+
+// isRange reports whether all terms are of one field's order.
+func isRange(e query.And) bool {
+	if len(e.Terms) == 0 {
+		return false
+	}
+	for _, term := range e.Terms {
+		if r, ok := term.(query.Range); !ok || r.Field != e.Terms[0].(query.Range).Field { //nolint:forcetypeassert // the first was looked at first
+			return false
+		}
+	}
+	return true
+}
+
+// stretch plans what is a stretch of an index in an order that is not that of
+// creation: worth it where it is short.
+func (p *planner) stretch(e query.Expr) (*plan, error) {
+	index := ""
+	switch e := e.(type) {
+	case query.Prefix:
+		if index, _, _ = indexes(e.Field); index == "" {
+			index = uncountedIndex(e.Field)
+		}
+	case query.Range:
+		index = uncountedIndex(e.Field)
+	case query.And:
+		index = uncountedIndex(e.Terms[0].(query.Range).Field) //nolint:forcetypeassert // isRange
+	}
+	if index == "" {
+		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+	}
+	found := &plan{branches: []branch{{index: index, rest: []clause{compile(e)}}}, exact: true}
+	if err := p.probe(found); err != nil || found.estimate >= maxProbed {
+		return nil, err
+	}
+	return found, nil
+}
+
+// probe counts the rows of branches, up to maxProbed.
+func (p *planner) probe(found *plan) error {
+	for _, b := range found.branches {
+		own := b.condition()
+		var n int64
+		err := p.queryRow("SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY "+b.index+" WHERE "+own.sql+" LIMIT ?)",
+			append(own.args, maxProbed)...).Scan(&n)
+		if err != nil {
+			return err
+		}
+		if found.estimate += n; found.estimate >= maxProbed {
+			// As many as there are, for all that is known: what was counted is better.
+			found.estimate = unprobed
+			return nil
+		}
+	}
+	return nil
+}
+
+// unprobed is the estimate of what holds more rows than were looked at.
+const unprobed = math.MaxInt64 / 4
 
 // branches makes one branch a value, or one for all where they are many.
 func branches(index, column string, values []any, rest []clause) []branch {
@@ -175,7 +271,8 @@ func (p *planner) and(e query.And) (*plan, error) {
 	var best *plan
 	var kind *query.Compare
 	pending := false
-	for _, term := range e.Terms[:min(len(e.Terms), maxConsidered)] {
+	terms := groupRanges(e.Terms)
+	for _, term := range terms[:min(len(terms), maxConsidered)] {
 		switch term := term.(type) {
 		case query.Compare:
 			if term.Field == query.FieldKind {
@@ -195,7 +292,7 @@ func (p *planner) and(e query.And) (*plan, error) {
 	if best == nil {
 		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
 	}
-	both := kind != nil && pending
+	both := kind != nil && len(kind.Values) > 0 && pending
 	if both && (best.dimension == tally.Kind || best.dimension == tally.InProgress) && best.tallied {
 		best.branches = branches("tasks_in_progress_kind", "kind", parameters(*kind), isPending())
 		best.exact = len(e.Terms) == 2
@@ -204,6 +301,27 @@ func (p *planner) and(e query.And) (*plan, error) {
 	}
 	best.tallied = false
 	return best, nil
+}
+
+// groupRanges puts comparisons of one field's order together: they are one stretch.
+func groupRanges(terms []query.Expr) []query.Expr {
+	var grouped []query.Expr
+	at := map[query.Field]int{}
+	for _, term := range terms {
+		r, ok := term.(query.Range)
+		if !ok {
+			grouped = append(grouped, term)
+			continue
+		}
+		i, known := at[r.Field]
+		if !known {
+			at[r.Field] = len(grouped)
+			grouped = append(grouped, query.And{Terms: []query.Expr{r}})
+			continue
+		}
+		grouped[i] = query.And{Terms: append(grouped[i].(query.And).Terms, r)} //nolint:forcetypeassert // made above
+	}
+	return grouped
 }
 
 // or needs a plan for every term, and is their union.
@@ -224,6 +342,9 @@ func (p *planner) or(e query.Or) (*plan, error) {
 		union.estimate += found.estimate
 	}
 	if len(union.branches) > maxBranches {
+		if slices.ContainsFunc(union.branches, branch.isStretch) {
+			return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
+		}
 		union.branches, union.exact = mergeBranches(union.branches), false
 	}
 	return union, nil

@@ -107,6 +107,9 @@ func TestPlans(t *testing.T) {
 	load(t, s, tasksEvery(10, time.Minute))
 	compare := func(f query.Field, values ...string) query.Expr { return query.Compare{Field: f, Values: values} }
 	inProgress := query.Null{Field: query.FieldStatus}
+	completed := func(o query.Order) query.Expr {
+		return query.Range{Field: query.FieldCompleted, Order: o, Value: "2026-03-01T00:00:00.000Z"}
+	}
 	many := make([]string, 40)
 	for i := range many {
 		many[i] = "v" + strconv.Itoa(i)
@@ -128,14 +131,23 @@ func TestPlans(t *testing.T) {
 		"source and status": {
 			query.And{Terms: []query.Expr{compare(query.FieldStatus, "ERROR"), compare(query.FieldSource, "s")}}, "tasks_s", false,
 		},
-		"not":            {query.Not{Term: compare(query.FieldSource, "s")}, "tasks_", false},
-		"id":             {compare(query.FieldID, string(tasksEvery(1, 0)[0].ID)), "tasks_id", true},
-		"ids":            {compare(query.FieldID, ids(500)...), "tasks_id", true},
-		"kinds":          {compare(query.FieldKind, "IDENTITY_REFRESH", "ACCOUNT_DELETION"), "tasks_kind", true},
-		"many sources":   {compare(query.FieldSource, many...), "tasks_source", true},
-		"or":             {query.Or{Terms: []query.Expr{inProgress, compare(query.FieldStatus, "ERROR")}}, "tasks_", true},
-		"or of and":      {query.Or{Terms: []query.Expr{query.And{Terms: []query.Expr{inProgress, compare(query.FieldSource, "a")}}, compare(query.FieldSource, "s")}}, "tasks_", true},
-		"nothing at all": {query.And{Terms: []query.Expr{compare(query.FieldID, "no id"), compare(query.FieldSource, "s")}}, "tasks_created", false},
+		"not":              {query.Not{Term: compare(query.FieldSource, "s")}, "tasks_", false},
+		"id":               {compare(query.FieldID, string(tasksEvery(1, 0)[0].ID)), "tasks_id", true},
+		"ids":              {compare(query.FieldID, ids(500)...), "tasks_id", true},
+		"kinds":            {compare(query.FieldKind, "IDENTITY_REFRESH", "ACCOUNT_DELETION"), "tasks_kind", true},
+		"many sources":     {compare(query.FieldSource, many...), "tasks_source", true},
+		"or":               {query.Or{Terms: []query.Expr{inProgress, compare(query.FieldStatus, "ERROR")}}, "tasks_", true},
+		"or of and":        {query.Or{Terms: []query.Expr{query.And{Terms: []query.Expr{inProgress, compare(query.FieldSource, "a")}}, compare(query.FieldSource, "s")}}, "tasks_", true},
+		"name":             {compare(query.FieldUniqueName, "a"), "tasks_unique_name", false},
+		"names":            {compare(query.FieldUniqueName, "a", "b"), "tasks_unique_name", true},
+		"target":           {compare(query.FieldTargetID, "a"), "tasks_target_id", false},
+		"target's name":    {compare(query.FieldTargetName, "a"), "tasks_target_name", false},
+		"beginning":        {query.Prefix{Field: query.FieldTargetName, Value: "a"}, "tasks_target_name", true},
+		"launcher's":       {query.Prefix{Field: query.FieldLauncher, Value: "a"}, "tasks_launcher", true},
+		"ended in a range": {query.And{Terms: []query.Expr{completed(query.NotLess), completed(query.Before)}}, "tasks_completed", true},
+		"ended and failed": {query.And{Terms: []query.Expr{completed(query.NotLess), query.Not{Term: inProgress}}}, "tasks_completed", true},
+		"long":             {query.Range{Field: query.FieldDuration, Order: query.After, Value: "60000"}, "tasks_duration", true},
+		"nothing at all":   {query.And{Terms: []query.Expr{compare(query.FieldID, "no id"), compare(query.FieldSource, "s")}}, "tasks_created", false},
 	} {
 		for how, page := range map[string]query.Page{
 			"newest page": {Limit: 250, Sort: newest},
@@ -143,6 +155,7 @@ func TestPlans(t *testing.T) {
 			"counted":     {Count: true, Limit: 50, Sort: newest},
 			"far":         {Limit: 50, Offset: 900_000, Sort: newest},
 			"far, oldest": {Limit: 50, Offset: 900_000, Sort: []query.Sorter{{Field: query.FieldCreated}}},
+			"next":        {Limit: 50, Sort: newest, After: &query.Position{Created: time.UnixMilli(5), ID: task.ID(ids(1)[0])}},
 		} {
 			t.Run(name+", "+how, func(t *testing.T) {
 				t.Parallel()
@@ -158,6 +171,53 @@ func TestPlans(t *testing.T) {
 					checkPlan(t, text, explain(t, s, text), test.index, test.sorts)
 				}
 			})
+		}
+	}
+}
+
+// TestSortedPlans holds the walks along the orders other than that of creation
+// against their indexes: they enter them at the position, and sort nothing.
+func TestSortedPlans(t *testing.T) {
+	t.Parallel()
+	s := openTemp(t)
+	for field, test := range map[query.Field]struct{ enters, lacking string }{
+		query.FieldCompleted:  {"(completed,created,id)", "tasks_completed (completed=?"},
+		query.FieldDuration:   {"(duration,created,id)", "tasks_duration (duration=?"},
+		query.FieldUniqueName: {"(unique_name,created,id)", ""},
+		query.FieldTargetName: {"(target_name,created,id)", "tasks_target_name (target_name=?"},
+		query.FieldLauncher:   {"(launcher,created,id)", ""},
+		query.FieldKind:       {"(kind,created,id)", ""},
+		query.FieldStatus:     {"(status,created,id)", "tasks_in_progress ("},
+	} {
+		for _, desc := range []bool{true, false} {
+			value := "7"
+			at := query.Position{Value: &value, Created: time.UnixMilli(5), ID: task.ID(ids(1)[0])}
+			by := []query.Sorter{{Field: field, Desc: desc}}
+			for _, page := range []query.Page{
+				{Limit: 50, Sort: by},
+				{Limit: 50, Sort: by, After: &at},
+				{Limit: 50, Sort: by, After: &at, Filter: query.Contains{Field: query.FieldDescription, Value: "x"}},
+			} {
+				texts := statementsOf(t, s, func(r reading) error {
+					_, _, err := list(r, page, 1)
+					return err
+				})
+				enters, lacking := false, test.lacking == ""
+				for _, text := range texts {
+					steps := strings.Join(explain(t, s, text), "\n")
+					if strings.Contains(steps, "TEMP B-TREE") {
+						t.Errorf("%s: sorts: %s in the plan of %s", field, steps, text)
+					}
+					enters = enters || page.After == nil || strings.Contains(steps, test.enters)
+					lacking = lacking || strings.Contains(steps, test.lacking)
+				}
+				if !enters || !lacking {
+					t.Errorf("%s, %+v: enters its index at the position %v, finds those without %v", field, page, enters, lacking)
+					for _, text := range texts {
+						t.Logf("%s\n%q", text, explain(t, s, text))
+					}
+				}
+			}
 		}
 	}
 }

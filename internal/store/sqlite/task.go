@@ -162,14 +162,16 @@ func (t *txn) insert(tk *task.Task) error {
 	}
 	t.deltas.Add(tk, 1)
 	t.changes = true
+	searched := sqlrow.SearchedOf(tk)
 	return t.exec(`INSERT INTO tasks (id, created, modified, launched, completed, status, kind, type, source_id, launcher,
 		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, job,
-		interruptions, wire, changed)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+changedSQL+`)`,
+		interruptions, wire, `+sqlrow.SearchedColumns+`, changed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+changedSQL+`)`, append([]any{
 		sqlrow.Blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), sqlrow.Millis(tk.Launched), sqlrow.Millis(tk.Completed),
 		sqlrow.Text(string(tk.Status)), string(tk.Kind), string(tk.Type), sqlrow.Text(tk.SourceID), tk.Launcher,
 		tk.Attempt, tk.Sequence, sqlrow.Millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(), sqlrow.Millis(tk.HeartbeatDeadline()),
-		sqlrow.Millis(tk.CancelRequested), sqlrow.Text(tk.CancelReason), sqlrow.Text(string(tk.Reported)), sqlrow.Job(tk), tk.Interruptions, wire)
+		sqlrow.Millis(tk.CancelRequested), sqlrow.Text(tk.CancelReason), sqlrow.Text(string(tk.Reported)), sqlrow.Job(tk), tk.Interruptions, wire,
+	}, searched[:]...)...)
 }
 
 func (t *txn) update(seq int64, before, after *task.Task) error {
@@ -183,10 +185,10 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 	rest := []any{
 		after.Modified.UnixMilli(), after.Attempt, after.Sequence, sqlrow.Millis(after.LastReport), after.HeartbeatLimit.Milliseconds(),
 		sqlrow.Millis(after.HeartbeatDeadline()), sqlrow.Millis(after.CancelRequested), sqlrow.Text(after.CancelReason), sqlrow.Text(string(after.Reported)),
-		after.Interruptions, wire, seq,
+		after.Interruptions, wire, after.PercentComplete, seq,
 	}
 	const restSQL = `modified = ?, attempt = ?, sequence = ?, last_report = ?, heartbeat_limit = ?, deadline = ?,
-		cancel_requested = ?, cancel_reason = ?, reported = ?, interruptions = ?, wire = ?, changed = ` + changedSQL + ` WHERE seq = ?`
+		cancel_requested = ?, cancel_reason = ?, reported = ?, interruptions = ?, wire = ?, percent = ?, changed = ` + changedSQL + ` WHERE seq = ?`
 	t.changes = true
 	// An UPDATE rewrites the entry of every index with a column in its SET list,
 	// changed or not; a report that ends nothing names as few as it can.

@@ -1,26 +1,32 @@
 package sqlrow
 
 import (
+	"strings"
 	"time"
 
+	"stint/internal/store/dump"
 	"stint/internal/task"
 )
 
 // RowColumns are those of a task.Row, in the order of ScanRow.
 const RowColumns = `id, wire, kind, source_id, status IS NOT NULL, launched IS NOT NULL, attempt, last_report,
-	heartbeat_limit, cancel_requested, job IS NOT NULL`
+	heartbeat_limit, cancel_requested, job IS NOT NULL, created, completed - launched`
 
-// ScanRow reads a task as lists show it.
-func ScanRow(row Scanner) (task.Row, error) {
+// ScanRow reads a task as lists show it, and more columns behind it.
+func ScanRow(row Scanner, more ...any) (task.Row, error) {
 	var (
 		r                   task.Row
+		created             int64
+		duration            *int64
 		id                  []byte
 		source              *string
 		completed, launched bool
 		lastReport, stopped *int64
 		limit               int64
 	)
-	err := row.Scan(&id, &r.Wire, &r.Kind, &source, &completed, &launched, &r.Attempt, &lastReport, &limit, &stopped, &r.BuiltIn)
+	err := row.Scan(append([]any{
+		&id, &r.Wire, &r.Kind, &source, &completed, &launched, &r.Attempt, &lastReport, &limit, &stopped, &r.BuiltIn, &created, &duration,
+	}, more...)...)
 	if err != nil {
 		return task.Row{}, err
 	}
@@ -35,8 +41,52 @@ func ScanRow(row Scanner) (task.Row, error) {
 	}
 	r.SourceID, r.LastReport, r.CancelRequested = orEmpty(source), Time(lastReport), Time(stopped)
 	r.HeartbeatLimit = time.Duration(limit) * time.Millisecond
+	r.Created = time.UnixMilli(created).UTC()
+	if duration != nil {
+		took := time.Duration(*duration) * time.Millisecond
+		r.Duration = &took
+	}
 	return r, nil
 }
+
+// SearchedColumns are those that hold again what the TaskStatus says, so that tasks
+// can be found and sorted by it; in the order of Searched.
+const SearchedColumns = `unique_name, description, target_id, target_name, percent`
+
+// Searched are the values of SearchedColumns.
+type Searched [5]any
+
+// SearchedOf returns those of a task.
+func SearchedOf(t *task.Task) Searched {
+	s := Searched{t.UniqueName, t.Description, nil, nil, t.PercentComplete}
+	if t.Target != nil {
+		s[2], s[3] = t.Target.ID, t.Target.Name
+	}
+	return s
+}
+
+// SearchedIn returns those of a row of a dump.
+func SearchedIn(row *dump.Row) (Searched, error) {
+	s, err := SearchedInWire(row.Wire())
+	if err != nil {
+		misfit := row.Errorf("wire", "a TaskStatus is allowed")
+		misfit.Err = err
+		return s, misfit
+	}
+	return s, nil
+}
+
+// SearchedInWire returns those of a stored TaskStatus.
+func SearchedInWire(wire []byte) (Searched, error) {
+	var t task.Task
+	if err := t.UnmarshalWire(wire); err != nil {
+		return Searched{}, err
+	}
+	return SearchedOf(&t), nil
+}
+
+// SearchedNames are SearchedColumns one by one.
+func SearchedNames() []string { return strings.Split(SearchedColumns, ", ") }
 
 // TaskColumns are those of a task, in the order of ScanTask.
 const TaskColumns = `kind, source_id, attempt, sequence, last_report, heartbeat_limit, cancel_requested, cancel_reason, reported,

@@ -1,12 +1,12 @@
 package storetest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -221,6 +221,11 @@ func idsOf(tb testing.TB, rows []task.Row) []task.ID {
 
 // expected works out what a list must hold: the ids in their order.
 func expected(tasks []task.Task, filter query.Expr, since time.Time, desc bool) []task.ID {
+	return sorted(tasks, filter, since, query.Sorter{Field: query.FieldCreated, Desc: desc})
+}
+
+// sorted is expected in any order.
+func sorted(tasks []task.Task, filter query.Expr, since time.Time, by query.Sorter) []task.ID {
 	var selected []*task.Task
 	for i := range tasks {
 		t := &tasks[i]
@@ -228,21 +233,40 @@ func expected(tasks []task.Task, filter query.Expr, since time.Time, desc bool) 
 			selected = append(selected, t)
 		}
 	}
-	slices.SortFunc(selected, func(a, b *task.Task) int {
-		c := a.Created.Compare(b.Created)
-		if c == 0 {
-			c = bytes.Compare([]byte(a.ID), []byte(b.ID))
-		}
-		if desc {
-			return -c
-		}
-		return c
-	})
+	slices.SortFunc(selected, func(a, b *task.Task) int { return compareBy(a, b, by) })
 	ids := make([]task.ID, len(selected))
 	for i, t := range selected {
 		ids[i] = t.ID
 	}
 	return ids
+}
+
+// compareBy compares two tasks as an order does.
+func compareBy(a, b *task.Task, by query.Sorter) int {
+	x, hasX := query.TaskValues(a)(by.Field)
+	y, hasY := query.TaskValues(b)(by.Field)
+	switch {
+	case hasX && !hasY:
+		return -1 // whatever the direction
+	case hasY && !hasX:
+		return 1
+	}
+	c := strings.Compare(task.LowerASCII(x), task.LowerASCII(y))
+	if by.Field.IsNumber() && hasX {
+		n, _ := strconv.Atoi(x)
+		m, _ := strconv.Atoi(y)
+		c = n - m
+	}
+	if c == 0 {
+		c = a.Created.Compare(b.Created)
+	}
+	if c == 0 {
+		c = strings.Compare(string(a.ID), string(b.ID))
+	}
+	if by.Desc {
+		return -c
+	}
+	return c
 }
 
 // cutPage returns the part of ids that a page shows.
@@ -254,7 +278,7 @@ func cutPage(ids []task.ID, limit, offset int) []task.ID {
 // checkPage returns what is wrong with a page, or "".
 func checkPage(tb testing.TB, s Store, tasks []task.Task, page query.Page, since time.Time) string {
 	tb.Helper()
-	want := expected(tasks, page.Filter, since, page.Sort[0].Desc)
+	want := sorted(tasks, page.Filter, since, page.Sort[0])
 	rows, total, err := s.List(tb.Context(), page, since)
 	if err != nil {
 		return fmt.Sprintf("list %v: %v", page, err)
@@ -268,6 +292,34 @@ func checkPage(tb testing.TB, s Store, tasks []task.Task, page query.Page, since
 	}
 	if diff := cmp.Diff(cutPage(want, page.Limit, page.Offset), idsOf(tb, rows), cmpopts.EquateEmpty()); diff != "" {
 		return fmt.Sprintf("%v since %v (-want +got):\n%s", page, since, diff)
+	}
+	return ""
+}
+
+// checkAfter returns what is wrong with the page that comes behind the n-th task of a
+// list, or "".
+func checkAfter(tb testing.TB, s Store, tasks []task.Task, page query.Page, since time.Time, n int) string {
+	tb.Helper()
+	want := sorted(tasks, page.Filter, since, page.Sort[0])
+	if n >= len(want) || page.Limit == 0 {
+		return ""
+	}
+	one := page
+	one.Offset, one.Limit = n, 1
+	rows, _, err := s.List(tb.Context(), one, since)
+	if err != nil || len(rows) != 1 {
+		return fmt.Sprintf("list %v: %d rows, %v", one, len(rows), err)
+	}
+	page.Offset, page.After = 0, &query.Position{Value: rows[0].SortKey, Created: rows[0].Created, ID: rows[0].ID}
+	rows, total, err := s.List(tb.Context(), page, since)
+	if err != nil {
+		return fmt.Sprintf("list %v: %v", page, err)
+	}
+	if page.Count && total != int64(len(want)) {
+		return fmt.Sprintf("%v since %v: the count is %d, want %d", page, since, total, len(want))
+	}
+	if diff := cmp.Diff(cutPage(want, page.Limit, n+1), idsOf(tb, rows), cmpopts.EquateEmpty()); diff != "" {
+		return fmt.Sprintf("%v since %v, behind the %d-th (-want +got):\n%s", page, since, n, diff)
 	}
 	return ""
 }

@@ -49,7 +49,11 @@ func testFilters(t trial) {
 			if rapid.IntRange(0, 9).Draw(rt, "all") == 0 {
 				page.Filter = nil
 			}
-			if wrong := checkPage(t, s, tasks, page, drawSince(rt, tasks)); wrong != "" {
+			since := drawSince(rt, tasks)
+			if wrong := checkPage(t, s, tasks, page, since); wrong != "" {
+				rt.Fatal(wrong)
+			}
+			if wrong := checkAfter(t, s, tasks, page, since, rapid.IntRange(0, 20).Draw(rt, "behind")); wrong != "" {
 				rt.Fatal(wrong)
 			}
 		}
