@@ -40,6 +40,7 @@ type App struct {
 	log   *slog.Logger
 	store store
 	tasks *engine.Tasks
+	feed  *engine.Feed
 	jobs  jobs
 	auth  *auth.Service // nil without tokens
 
@@ -103,6 +104,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	a.tasks = engine.NewTasks(engine.Options{
 		Store: a.store, Now: now, Visibility: time.Duration(cfg.Visibility), ReportKey: keys.Derive(auth.PurposeReports), Bus: bus,
 	})
+	a.feed = engine.NewFeed(a.tasks, a.store, log)
+	a.store.OnChange(a.feed.Changed)
 	catalog := task.NewCatalog()
 	aggregations := aggregation.New(aggregation.Options{Store: a.store, Connector: delimitedFiles{}, Catalog: catalog, Now: now})
 	if err := a.setUpJobs(ctx, aggregations, now); err != nil {
@@ -154,7 +157,7 @@ func (a *App) setUpAPI(
 	ctx context.Context, keys *auth.Keyring, catalog *task.Catalog, aggregations *aggregation.Aggregator, now func() time.Time,
 ) error {
 	options := httpapi.Options{
-		Store: a.store, Tasks: a.tasks, Sources: a.store, Audits: a.store, Accounts: a.store,
+		Store: a.store, Tasks: a.tasks, Feed: a.feed, Sources: a.store, Audits: a.store, Accounts: a.store,
 		Aggregations: aggregations, MaxUpload: int64(a.cfg.MaxUpload),
 		Catalog: catalog, Log: a.log, Now: now, Draining: a.draining.Load,
 	}

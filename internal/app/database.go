@@ -23,6 +23,7 @@ import (
 type store interface {
 	engine.Store
 	engine.JobStore
+	engine.FeedStore
 	engine.Sweeper
 	engine.AuditPurger
 	auth.Store
@@ -31,6 +32,8 @@ type store interface {
 	httpapi.Sources
 	httpapi.Audits
 	httpapi.Accounts
+	// OnChange has fn called behind each write of a task, before the first one.
+	OnChange(fn func())
 	AnyClient(ctx context.Context) (bool, error)
 	Setting(ctx context.Context, name string, initial []byte) ([]byte, error)
 	Import(ctx context.Context, tasks iter.Seq2[task.Task, error], replace bool, now time.Time,

@@ -57,7 +57,7 @@ func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func(
 		s.OnTask(j.Follow)
 		a.jobs = j
 		a.once = append(a.once, engine.NewFold(s, a.log))
-		a.loops = append(a.loops, engine.NewListener(a.tasks, a.log))
+		a.loops = append(a.loops, engine.NewListener(a.tasks, a.feed, a.log))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"stint/client"
 	"stint/internal/app"
 	"stint/internal/apptest"
 	"stint/internal/config"
@@ -52,7 +54,7 @@ func TestNodesAreOneServer(t *testing.T) {
 	if token, err := second.FirstToken(t.Context(), "admin"); token != nil || err != nil {
 		t.Errorf("the second node hands out %v, %v", token, err)
 	}
-	client := first.Client(t, principal.Client{
+	zoe := first.Client(t, principal.Client{
 		Sort: principal.PersonalAccessToken, Name: "night", User: "zoe", Levels: []principal.Level{principal.OrgAdmin},
 		Scopes: []principal.Scope{principal.AllScopes},
 	})
@@ -62,11 +64,11 @@ func TestNodesAreOneServer(t *testing.T) {
 			Method: http.MethodGet, Target: "/task-status/v1", Header: map[string]string{"Authorization": header},
 		}).Status
 	}
-	token := "Bearer " + first.Token(t, client)
+	token := "Bearer " + first.Token(t, zoe)
 	if got := ask(token); got != http.StatusOK {
 		t.Fatalf("a token of the first node is answered %d by the second", got)
 	}
-	answer := first.Send(t, apptest.Request{Method: http.MethodDelete, Target: "/stint/v1/tokens/" + client.ID})
+	answer := first.Send(t, apptest.Request{Method: http.MethodDelete, Target: "/stint/v1/tokens/" + zoe.ID})
 	if answer.Status >= 300 {
 		t.Fatalf("revoke: %d", answer.Status)
 	}
@@ -104,5 +106,45 @@ func TestTheFirstTokenIsHandedOutOnce(t *testing.T) {
 	}
 	if len(got) != 1 {
 		t.Errorf("the tokens %v were handed out", got)
+	}
+}
+
+// TestNodesTellEachOthersChanges: what changes on one node is told on the other, soon.
+func TestNodesTellEachOthersChanges(t *testing.T) {
+	t.Parallel()
+	db, key := pgtest.URL(t), filepath.Join(t.TempDir(), "stint.key")
+	first := start(t, db, key, func(c *config.Config) { c.InsecureNoAuth = true })
+	second := start(t, db, key, func(c *config.Config) { c.InsecureNoAuth = true })
+	var nodes [2]*client.Client
+	for i, url := range []string{first.URL(), second.URL()} {
+		var err error
+		if nodes[i], err = client.New(url, client.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	next, stop := iter.Pull2(nodes[1].Events(ctx, client.EventOptions{}))
+	defer stop()
+	if e, err, _ := next(); err != nil || e.Name != client.EventReady {
+		t.Fatalf("the first event is %+v, %v", e, err)
+	}
+	var slowest time.Duration
+	for range 10 {
+		begin := time.Now()
+		l, err := nodes[0].Launch(ctx, client.LaunchRequest{Type: "IDENTITY_REFRESH"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err, _ := next()
+		if err != nil || e.Task == nil || e.Task.ID != l.ID || e.Name != "queued" {
+			t.Fatalf("the event is %+v, %v; want the launch of %s", e, err, l.ID)
+		}
+		slowest = max(slowest, time.Since(begin))
+	}
+	// Without a word between them it would take five.
+	t.Logf("the slowest took %v", slowest)
+	if slowest > 4*time.Second {
+		t.Errorf("the slowest of ten changes was told after %v", slowest)
 	}
 }

@@ -25,6 +25,7 @@ func newTaskCommand(s *session) *cobra.Command {
 		newTaskGetCommand(s, conn),
 		newTaskChangesCommand(s, conn),
 		newTaskWaitCommand(s, conn),
+		newTaskWatchCommand(s, conn),
 		newTaskLaunchCommand(s, conn),
 		newTaskReportCommand(s, conn),
 		newTaskCancelCommand(s, conn),

@@ -48,23 +48,29 @@ func newTaskListCommand(s *session, conn *connection) *cobra.Command {
 			return s.listTasks(cmd.Context(), c, f)
 		},
 	}
+	f.addFilterFlags(cmd, s, conn)
+	flags := cmd.Flags()
+	flags.StringVar(&f.since, "since", "", "only tasks created since then: a duration (24h, 7d) or a time")
+	flags.IntVar(&f.limit, "limit", defaultListLimit, "at most so many tasks, 0 for all")
+	flags.BoolVar(&f.count, "count", false, "print only how many tasks there are")
+	flags.StringVar(&f.sort, "sort", sortNewestFirst, "the order: "+strings.Join(taskSorters(), ", ")+`; with "-" before it the other way round`)
+	f.output = addOutputFlag(cmd, "table", "table", "json", "ndjson", "id")
+	_ = cmd.RegisterFlagCompletionFunc("sort", fixed(taskSorters()...))
+	return cmd
+}
+
+// addFilterFlags adds the flags that say which tasks.
+func (f *listFlags) addFilterFlags(cmd *cobra.Command, s *session, conn *connection) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.statuses, "status", nil, "only tasks that ended so ("+strings.Join(completionStatuses(), ", ")+") or "+inProgress+"; repeatable")
 	flags.StringArrayVar(&f.types, "type", nil, "only tasks of this type; repeatable")
 	flags.StringArrayVar(&f.sources, "source", nil, "only tasks of this source id; repeatable")
 	flags.StringArrayVar(&f.launchers, "launcher", nil, "only tasks of this launcher; repeatable")
 	flags.BoolVar(&f.inProgress, "in-progress", false, "only queued and running tasks")
-	flags.StringVar(&f.since, "since", "", "only tasks created since then: a duration (24h, 7d) or a time")
-	flags.IntVar(&f.limit, "limit", defaultListLimit, "at most so many tasks, 0 for all")
-	flags.BoolVar(&f.count, "count", false, "print only how many tasks there are")
 	flags.StringVar(&f.name, "name", "", "only tasks whose name, or whose target's name, has this in it")
-	flags.StringVar(&f.sort, "sort", sortNewestFirst, "the order: "+strings.Join(taskSorters(), ", ")+`; with "-" before it the other way round`)
 	flags.StringVar(&f.filter, "filter", "", "a filter expression that must hold too")
-	f.output = addOutputFlag(cmd, "table", "table", "json", "ndjson", "id")
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(append(completionStatuses(), inProgress)...))
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes(s, conn))
-	_ = cmd.RegisterFlagCompletionFunc("sort", fixed(taskSorters()...))
-	return cmd
 }
 
 func taskSorters() []string {

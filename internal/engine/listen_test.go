@@ -29,7 +29,7 @@ func newNeighbours(t *testing.T) (listening, other *Tasks) {
 		both[i] = NewTasks(Options{Store: store, Now: time.Now, ReportKey: []byte("key"), Bus: store})
 		t.Cleanup(both[i].Close)
 	}
-	l := NewListener(both[0], discard())
+	l := NewListener(both[0], NewFeed(both[0], nil, discard()), discard())
 	l.Start(t.Context())
 	t.Cleanup(l.Stop)
 	awaitHearing(t, both[0], both[1])
@@ -81,7 +81,7 @@ func TestWhatAnotherProcessEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		if silent {
-			NewListener(here, discard()).catchUp(t.Context())
+			NewListener(here, NewFeed(here, nil, discard()), discard()).catchUp(t.Context())
 		}
 		receive(t, changed)
 		receive(t, working.Done())

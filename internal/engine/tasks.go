@@ -46,9 +46,9 @@ type Options struct {
 type Bus interface {
 	// Announce says that a task has ended. It returns at once.
 	Announce(id task.ID)
-	// Listen calls heard for what others announce, and missed after a time in which it
-	// could not hear, until ctx ends.
-	Listen(ctx context.Context, heard func(id task.ID), missed func())
+	// Listen calls heard for what others announce, changed where one of them has
+	// changed tasks, and missed after a time in which it could not hear, until ctx ends.
+	Listen(ctx context.Context, heard func(id task.ID), changed, missed func())
 }
 
 // Tasks carries out the operations on tasks. All methods are safe for

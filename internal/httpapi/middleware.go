@@ -23,6 +23,7 @@ const (
 	requestIDKey contextKey = iota
 	senderKey
 	rightKey
+	headKey
 )
 
 // requestID returns the id under which a request is known to its client and in
@@ -131,12 +132,17 @@ func (a *api) admit(next http.Handler) http.Handler {
 func headAsGet(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
-			get := *r
-			get.Method = http.MethodGet
-			r = &get
+			r = r.WithContext(context.WithValue(r.Context(), headKey, true))
+			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isHead reports whether a request came as HEAD.
+func isHead(r *http.Request) bool {
+	head, _ := r.Context().Value(headKey).(bool)
+	return head
 }
 
 // plainPath makes one path of its spellings with a trailing slash or doubled

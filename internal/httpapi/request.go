@@ -104,10 +104,11 @@ func checkReason(field, s string) error {
 	return nil
 }
 
-// acceptsJSON reports whether the Accept headers let an answer be JSON
+// accepts reports whether the Accept headers let an answer be of a media type
 // (RFC 9110, section 12.5.1): the most specific range decides.
-func acceptsJSON(headers []string) bool {
+func accepts(headers []string, form string) bool {
 	best, accepted, given := 0, false, false
+	family, _, _ := strings.Cut(form, "/")
 	for _, part := range strings.Split(strings.Join(headers, ","), ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
@@ -117,9 +118,9 @@ func acceptsJSON(headers []string) bool {
 		media, params, _ := strings.Cut(part, ";")
 		specificity := 0
 		switch strings.ToLower(strings.TrimSpace(media)) {
-		case "application/json":
+		case form:
 			specificity = 3
-		case "application/*":
+		case family + "/*":
 			specificity = 2
 		case "*/*":
 			specificity = 1

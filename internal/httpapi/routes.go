@@ -23,13 +23,20 @@ type handlerFunc func(w http.ResponseWriter, r *http.Request) error
 type endpoint struct {
 	Route
 	handle handlerFunc
+	form   string // of the answer, a media type
 }
+
+// The forms of answers.
+const (
+	formJSON   = "application/json"
+	formEvents = "text/event-stream"
+)
 
 // endpoints is the only list of routes. HEAD goes wherever GET does.
 func (a *api) endpoints() []endpoint {
 	var all []endpoint
 	add := func(method, path, operation string, right principal.Right, h handlerFunc) {
-		all = append(all, endpoint{Route{method, path, operation, right}, h})
+		all = append(all, endpoint{Route{method, path, operation, right}, h, formJSON})
 	}
 	for _, s := range spellings() {
 		add(http.MethodGet, s.path, "getTaskStatusList"+s.suffix, readTasks(), a.listStatuses)
@@ -49,6 +56,8 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodGet, "/stint/v1/tasks", "listTasks", readTasks(), a.listTasks)
 	add(http.MethodPost, "/stint/v1/tasks", "launchTask", launchTasks(), a.launchTask)
 	add(http.MethodPost, "/stint/v1/tasks/clear", "clearTasks", endTasks(), a.clearTasks)
+	add(http.MethodGet, "/stint/v1/tasks/events", "followTasks", readTasks(), a.followTasks)
+	all[len(all)-1].form = formEvents
 	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", readTasks(), a.getTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", runTasks(), a.reportTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", endTasks(), a.cancelTask)
@@ -193,9 +202,9 @@ func (a *api) resource(methods map[string]endpoint) http.Handler {
 			err.Allow = allow
 			return err
 		}
-		if !acceptsJSON(r.Header.Values("Accept")) {
-			return task.Errorf(task.NotAcceptable, "Accept", "%q excludes application/json, the only form there is",
-				strings.Join(r.Header.Values("Accept"), ", "))
+		if !accepts(r.Header.Values("Accept"), e.form) {
+			return task.Errorf(task.NotAcceptable, "Accept", "%q excludes %s, the only form there is",
+				strings.Join(r.Header.Values("Accept"), ", "), e.form)
 		}
 		r, err := a.permit(r, e.Right)
 		if err != nil {

@@ -54,10 +54,21 @@ type Console interface {
 	IsFile(path string) bool
 }
 
+// Feed tells which tasks have changed.
+type Feed interface {
+	// Follow calls tell with where it begins, at once; then with the tasks that filter
+	// accepts, when they have changed, and without any where none has for as long as
+	// quiet. It begins behind after; without it, now. It ends with ctx, with the server,
+	// or with tell's error; TooMany or Unavailable before it has begun.
+	Follow(ctx context.Context, who string, filter query.Expr, after *task.Position, quiet time.Duration,
+		tell func(task.Changes) error) error
+}
+
 // Options are what the API is built from.
 type Options struct {
 	Store    Store
 	Tasks    Tasks
+	Feed     Feed
 	Sources  Sources
 	Audits   Audits
 	Accounts Accounts
@@ -91,6 +102,7 @@ type Options struct {
 type api struct {
 	store    Store
 	tasks    Tasks
+	feed     Feed
 	sources  Sources
 	audits   Audits
 	accounts Accounts
@@ -124,7 +136,7 @@ const gzipTag = "-gzip"
 // New returns the handler of the whole API.
 func New(o Options) (http.Handler, error) {
 	a := &api{
-		store: o.Store, tasks: o.Tasks, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog,
+		store: o.Store, tasks: o.Tasks, feed: o.Feed, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog,
 		table: query.Tasks(o.Catalog), richer: query.StintTasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
 		console: o.Console, hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,34 +24,43 @@ const (
 	announceQueue = 4096
 	// listenSilence is how long nothing is heard until the connection is tried.
 	listenSilence = 5 * time.Second
+	// changesPause is how long nobody is told again that something has changed.
+	changesPause = 100 * time.Millisecond
 	// listenPause is how long a listener waits before it connects again.
 	listenPause = 500 * time.Millisecond
 )
 
-// bus tells the other processes on a schema which tasks have ended. It speaks behind
-// the transactions, not in them: the server lets one transaction that notifies
-// commit at a time.
+// bus tells the other processes on a schema which tasks have ended, and that some
+// have changed. It speaks behind the transactions, not in them: the server lets one
+// transaction that notifies commit at a time.
 type bus struct {
-	channel string
+	channel string // of tasks that have ended
 	waiting chan task.ID
+	// changes is the channel that says that some have changed, changed holds a token
+	// while that is to be told, and name is who tells it.
+	changes string
+	changed chan struct{}
+	name    string
 	closing chan struct{}
-	done    chan struct{}
+	said    sync.WaitGroup
 }
 
 func (s *Store) openBus(schema string) {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(schema)) // never fails
 	s.bus = bus{
-		channel: fmt.Sprintf("stint_ended_%x", hash.Sum64()),
-		waiting: make(chan task.ID, announceQueue), closing: make(chan struct{}), done: make(chan struct{}),
+		channel: fmt.Sprintf("stint_ended_%x", hash.Sum64()), waiting: make(chan task.ID, announceQueue),
+		changes: fmt.Sprintf("stint_changed_%x", hash.Sum64()), changed: make(chan struct{}, 1), name: rand.Text(),
+		closing: make(chan struct{}),
 	}
-	go s.announceAll()
+	s.bus.said.Go(s.announceAll)
+	s.bus.said.Go(s.announceChanges)
 }
 
 // close returns when what waits has been announced. It is called once.
 func (b *bus) close() {
 	close(b.closing)
-	<-b.done
+	b.said.Wait()
 }
 
 // Announce tells the other nodes that a task has ended. It returns at once; where
@@ -61,8 +72,38 @@ func (s *Store) Announce(id task.ID) {
 	}
 }
 
+// changed tells this process, and soon the others, that a task has changed.
+func (s *Store) changed() {
+	if s.onChange != nil {
+		s.onChange()
+	}
+	select {
+	case s.bus.changed <- struct{}{}:
+	default: // it is about to be told
+	}
+}
+
+// announceChanges tells of many changes at once: each notification costs every node.
+func (s *Store) announceChanges() {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-pause.C:
+		case <-s.bus.closing:
+			return
+		}
+		select {
+		case <-s.bus.changed:
+			s.notify(s.bus.changes, s.bus.name)
+			pause.Reset(changesPause)
+		case <-s.bus.closing:
+			return
+		}
+	}
+}
+
 func (s *Store) announceAll() {
-	defer close(s.bus.done)
 	for {
 		select {
 		case id := <-s.bus.waiting:
@@ -91,16 +132,21 @@ func (s *Store) announce(first task.ID) {
 		}
 		break
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	defer cancel()
-	_, _ = s.pool.Exec(ctx, "SELECT pg_notify($1, $2)", s.bus.channel, strings.Join(ids, " "))
+	s.notify(s.bus.channel, strings.Join(ids, " "))
 }
 
-// Listen calls heard for each task that a node announces, this one included, and
-// missed after each time in which it could not hear, until ctx ends.
-func (s *Store) Listen(ctx context.Context, heard func(id task.ID), missed func()) {
+func (s *Store) notify(channel, text string) {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	_, _ = s.pool.Exec(ctx, "SELECT pg_notify($1, $2)", channel, text)
+}
+
+// Listen calls heard for each task that a node announces, this one included, changed
+// where another has changed some, and missed after each time in which it could not
+// hear, until ctx ends.
+func (s *Store) Listen(ctx context.Context, heard func(id task.ID), changed, missed func()) {
 	for ctx.Err() == nil {
-		_ = s.listen(ctx, heard, missed) // whoever writes or reads says what is wrong
+		_ = s.listen(ctx, heard, changed, missed) // whoever writes or reads says what is wrong
 		pause := time.NewTimer(listenPause)
 		select {
 		case <-pause.C:
@@ -110,7 +156,7 @@ func (s *Store) Listen(ctx context.Context, heard func(id task.ID), missed func(
 	}
 }
 
-func (s *Store) listen(ctx context.Context, heard func(id task.ID), missed func()) error {
+func (s *Store) listen(ctx context.Context, heard func(id task.ID), changed, missed func()) error {
 	config := s.pool.Config().ConnConfig.Copy()
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
@@ -120,7 +166,7 @@ func (s *Store) listen(ctx context.Context, heard func(id task.ID), missed func(
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(ctx, "LISTEN "+s.bus.channel); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+s.bus.channel+"; LISTEN "+s.bus.changes); err != nil {
 		return err
 	}
 	missed()
@@ -135,6 +181,12 @@ func (s *Store) listen(ctx context.Context, heard func(id task.ID), missed func(
 			}
 			if err := tryConn(ctx, conn); err != nil {
 				return err
+			}
+			continue
+		}
+		if said.Channel == s.bus.changes {
+			if said.Payload != s.bus.name {
+				changed()
 			}
 			continue
 		}

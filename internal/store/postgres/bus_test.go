@@ -12,18 +12,18 @@ import (
 
 // hearing is what a store has heard.
 type hearing struct {
-	heard  chan task.ID
-	missed chan struct{}
+	heard           chan task.ID
+	changed, missed chan struct{}
 }
 
 func listen(t *testing.T, s *Store) *hearing {
 	t.Helper()
-	h := &hearing{heard: make(chan task.ID, 10_000), missed: make(chan struct{}, 100)}
+	h := &hearing{heard: make(chan task.ID, 10_000), changed: make(chan struct{}, 1000), missed: make(chan struct{}, 100)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Listen(ctx, func(id task.ID) { h.heard <- id }, func() { h.missed <- struct{}{} })
+		s.Listen(ctx, func(id task.ID) { h.heard <- id }, func() { h.changed <- struct{}{} }, func() { h.missed <- struct{}{} })
 	}()
 	t.Cleanup(func() {
 		cancel()

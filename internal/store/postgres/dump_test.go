@@ -30,9 +30,11 @@ func TestEveryColumnMoves(t *testing.T) {
 		"tasks.unique_name", "tasks.description", "tasks.target_id", "tasks.target_name", "tasks.percent",
 		"deadlines.id", "deadlines.deadline", "tallies.dimension", "tallies.value", "tallies.level", "tallies.bucket", "tallies.n",
 		"tally_changes.seq", "tally_changes.dimension", "tally_changes.value", "tally_changes.bucket", "tally_changes.n",
+		"tasks.unique_name", "tasks.description", "tasks.target_id", "tasks.target_name", "tasks.percent",
 		// What is of this database alone.
 		"tally_fold.one", "stint_schema.version", "stint_schema.name", "stint_schema.applied",
 		"nodes.id", "nodes.role", "nodes.started", "nodes.seen", "nodes.beat", "leads.one", "leads.holder", "leads.until",
+		"feed.task_id", "feed.changed", "feed_origin.one", "feed_origin.id", "feed_numbers.last_value", "feed_numbers.log_cnt", "feed_numbers.is_called",
 	} {
 		moved[made] = true
 	}

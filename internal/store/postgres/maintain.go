@@ -66,21 +66,13 @@ func (t *txn) createdBefore(before time.Time, limit int) ([]task.Task, error) {
 	var found []task.Task
 	err := t.each(func(row rowScanner) error {
 		var id []byte
-		tk, err := sqlrow.ScanTask(leading{row, &id})
+		tk, err := sqlrow.ScanTask(sqlrow.Leading{Row: row, First: &id})
 		tk.ID = sqlrow.ID(id)
 		found = append(found, tk)
 		return err
 	}, purgeSQL, before.UnixMilli(), limit)
 	return found, err
 }
-
-// leading scans one column before those of another scan.
-type leading struct {
-	row   rowScanner
-	first any
-}
-
-func (l leading) Scan(dest ...any) error { return l.row.Scan(append([]any{l.first}, dest...)...) }
 
 func (t *txn) purge(tk *task.Task, expire audit.UpdateFunc) error {
 	c, err := expire(*tk)

@@ -60,8 +60,10 @@ type Store struct {
 	use    use
 	counts counts
 	onTask TaskHook
-	chain  atomic.Pointer[audit.Chain]
-	bus    bus
+	// onChange is called behind each write of a task.
+	onChange func()
+	chain    atomic.Pointer[audit.Chain]
+	bus      bus
 	parts
 
 	closeOnce sync.Once
@@ -103,7 +105,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	s.openBus(schema) //nolint:contextcheck // it lives until Close
+	s.openBus(schema)
 	return s, nil
 }
 

@@ -200,6 +200,7 @@ func (t *txn) insert(tk *task.Task) error {
 	if err := t.queue(insertTaskSQL, taskValues(tk, wire)...); err != nil {
 		return err
 	}
+	t.change(tk.ID)
 	return t.setDeadline(time.Time{}, tk)
 }
 
@@ -221,6 +222,7 @@ func (t *txn) update(before, after *task.Task) error {
 	if err != nil {
 		return err
 	}
+	t.change(after.ID)
 	return t.setDeadline(before.HeartbeatDeadline(), after)
 }
 
@@ -242,6 +244,7 @@ func (t *txn) replace(before, after *task.Task) error {
 	if err := t.exec(rewriteTaskSQL, taskValues(after, wire)...); err != nil {
 		return err
 	}
+	t.change(after.ID)
 	return t.setDeadline(before.HeartbeatDeadline(), after)
 }
 
@@ -251,6 +254,10 @@ func (t *txn) delete(tk *task.Task) error {
 	}
 	t.deltas.Add(tk, -1)
 	if err := t.exec(deleteTaskSQL, sqlrow.Blob(tk.ID)); err != nil {
+		return err
+	}
+	delete(t.changed, tk.ID)
+	if err := t.queue(unchangeSQL, sqlrow.Blob(tk.ID)); err != nil {
 		return err
 	}
 	return t.setDeadline(tk.HeartbeatDeadline(), &task.Task{ID: tk.ID})

@@ -104,7 +104,7 @@ func (m *importer) stored(tasks []task.Task) (map[task.ID]task.Task, error) {
 	stored := make(map[task.ID]task.Task, len(tasks))
 	err := m.each(func(row rowScanner) error {
 		var id []byte
-		tk, err := sqlrow.ScanTask(leading{row, &id})
+		tk, err := sqlrow.ScanTask(sqlrow.Leading{Row: row, First: &id})
 		stored[sqlrow.ID(id)] = tk
 		return err
 	}, importLoadSQL, ids)

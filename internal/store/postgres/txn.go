@@ -14,6 +14,7 @@ import (
 	"stint/internal/audit"
 	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
+	"stint/internal/task"
 )
 
 const (
@@ -37,6 +38,14 @@ type txn struct {
 	entries []audit.Entry
 	// waiting are the statements of queue that have not been sent.
 	waiting *pgx.Batch
+	// changed are the tasks that it has written.
+	changed map[task.ID]struct{}
+}
+
+// done is what a write leaves to be told or done when it is committed.
+type done struct {
+	counts  int // changes of counts, stored with it
+	changes bool
 }
 
 // do runs fn in a transaction and returns when its changes are committed, or when
@@ -79,21 +88,23 @@ func (s *Store) run(ctx context.Context, doing string, timeout time.Duration, fn
 	if err := take(ctx, s.writes); err != nil {
 		return interpret(doing, err)
 	}
-	added, err := s.runTurns(ctx, timeout, fn)
+	did, err := s.runTurns(ctx, timeout, fn)
 	<-s.writes
+	if did.changes {
+		s.changed()
+	}
 	if err == nil {
-		s.counted(ctx, added)
+		s.counted(ctx, did.counts)
 	}
 	return interpret(doing, err)
 }
 
-// runTurns runs fn until it is committed or fails for good, and returns how many
-// changes of counts were stored with it.
-func (s *Store) runTurns(ctx context.Context, timeout time.Duration, fn func(*txn) error) (added int, err error) {
+// runTurns runs fn until it is committed or fails for good.
+func (s *Store) runTurns(ctx context.Context, timeout time.Duration, fn func(*txn) error) (did done, err error) {
 	for try := 1; ; try++ {
-		added, err = s.runOnce(ctx, timeout, fn)
+		did, err = s.runOnce(ctx, timeout, fn)
 		if err == nil || try == maxTries || !again(err) {
-			return added, err
+			return did, err
 		}
 		// Those that met must not meet again.
 		longest := time.Millisecond << try
@@ -102,7 +113,7 @@ func (s *Store) runTurns(ctx context.Context, timeout time.Duration, fn func(*tx
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return 0, ctx.Err()
+			return done{}, ctx.Err()
 		}
 	}
 }
@@ -120,10 +131,10 @@ func take(ctx context.Context, tokens chan struct{}) error {
 	}
 }
 
-func (s *Store) runOnce(ctx context.Context, timeout time.Duration, fn func(*txn) error) (added int, err error) {
+func (s *Store) runOnce(ctx context.Context, timeout time.Duration, fn func(*txn) error) (did done, err error) {
 	conn, err := s.acquire(ctx)
 	if err != nil {
-		return 0, err
+		return did, err
 	}
 	defer conn.Release()
 	// Its turn has come: whoever left now would not know what became of it.
@@ -143,15 +154,16 @@ func (s *Store) runOnce(ctx context.Context, timeout time.Duration, fn func(*txn
 		}
 	}()
 	if t.tx, err = t.conn.BeginTx(own, pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED"}); err != nil {
-		return 0, lost(t.conn, err)
+		return did, lost(t.conn, err)
 	}
 	if err := t.call(fn); err != nil {
-		return 0, lost(t.conn, err)
+		return did, lost(t.conn, err)
 	}
-	if added, err = t.finish(); err != nil {
-		return 0, lost(t.conn, err)
+	if did.counts, err = t.finish(); err != nil {
+		return did, lost(t.conn, err)
 	}
-	return added, t.commit()
+	did.changes = len(t.changed) > 0 // where nobody knows whether it was committed, too
+	return did, t.commit()
 }
 
 // acquire takes a connection. An error that is not the caller's says that there is
@@ -186,11 +198,14 @@ func (t *txn) call(fn func(*txn) error) (err error) {
 	return fn(t)
 }
 
-// finish writes what goes last: the counts, then the audit, whose ends are locked
+// finish writes what goes last: the counts, the feed, then the audit, whose ends are locked
 // from here to the commit.
 func (t *txn) finish() (added int, err error) {
 	if added, err = t.addTallies(); err != nil {
 		return 0, fmt.Errorf("count: %w", err)
+	}
+	if err := t.turnFeed(); err != nil {
+		return 0, err
 	}
 	if err := t.send(); err != nil {
 		return 0, err

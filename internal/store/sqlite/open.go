@@ -61,9 +61,10 @@ type Store struct {
 	closeFilesOnce sync.Once
 	closeErr       error
 
-	stmts  *statements
-	onTask TaskHook
-	chain  atomic.Pointer[audit.Chain]
+	stmts    *statements
+	onTask   TaskHook
+	onChange func()
+	chain    atomic.Pointer[audit.Chain]
 
 	chunks *chunk.Codec
 }

@@ -255,6 +255,9 @@ func TestOtherPlans(t *testing.T) {
 	s := openTemp(t)
 	for text, want := range map[string]string{
 		getSQL:     "SEARCH tasks USING INDEX tasks_id (id=?)",
+		feedSQL:    "SCAN feed",
+		lookEndSQL: "SEARCH tasks USING COVERING INDEX tasks_changed ((changed,id)>(?,?))",
+		lookSQL + " ORDER BY changed, id LIMIT ?": "SEARCH tasks USING INDEX tasks_changed ((changed,id)>(?,?) AND (changed,id)<(?,?))",
 		overdueSQL: "SEARCH tasks USING INDEX tasks_deadline (deadline>? AND deadline<?)",
 		purgeSQL:   "SEARCH tasks USING COVERING INDEX tasks_created (created<?)",
 		"SELECT " + sqlrow.TaskColumns + ", seq FROM tasks WHERE id = ?": "SEARCH tasks USING INDEX tasks_id (id=?)",

@@ -161,11 +161,12 @@ func (t *txn) insert(tk *task.Task) error {
 		return err
 	}
 	t.deltas.Add(tk, 1)
+	t.changes = true
 	searched := sqlrow.SearchedOf(tk)
 	return t.exec(`INSERT INTO tasks (id, created, modified, launched, completed, status, kind, type, source_id, launcher,
 		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, job,
-		interruptions, wire, `+sqlrow.SearchedColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, append([]any{
+		interruptions, wire, `+sqlrow.SearchedColumns+`, changed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, `+changedSQL+`)`, append([]any{
 		sqlrow.Blob(tk.ID), tk.Created.UnixMilli(), tk.Modified.UnixMilli(), sqlrow.Millis(tk.Launched), sqlrow.Millis(tk.Completed),
 		sqlrow.Text(string(tk.Status)), string(tk.Kind), string(tk.Type), sqlrow.Text(tk.SourceID), tk.Launcher,
 		tk.Attempt, tk.Sequence, sqlrow.Millis(tk.LastReport), tk.HeartbeatLimit.Milliseconds(), sqlrow.Millis(tk.HeartbeatDeadline()),
@@ -187,7 +188,8 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 		after.Interruptions, wire, after.PercentComplete, seq,
 	}
 	const restSQL = `modified = ?, attempt = ?, sequence = ?, last_report = ?, heartbeat_limit = ?, deadline = ?,
-		cancel_requested = ?, cancel_reason = ?, reported = ?, interruptions = ?, wire = ?, percent = ? WHERE seq = ?`
+		cancel_requested = ?, cancel_reason = ?, reported = ?, interruptions = ?, wire = ?, percent = ?, changed = ` + changedSQL + ` WHERE seq = ?`
+	t.changes = true
 	// An UPDATE rewrites the entry of every index with a column in its SET list,
 	// changed or not; a report that ends nothing names as few as it can.
 	if before.Status == after.Status && before.Completed.Equal(after.Completed) && before.Launched.Equal(after.Launched) &&

@@ -37,6 +37,8 @@ type txn struct {
 	deltas tally.Deltas
 	onTask TaskHook
 	chain  *audit.Chain
+	// changes says that it has written a task: the feed goes on.
+	changes bool
 }
 
 // do runs fn in the writer and returns when its changes are on disk, or when
@@ -91,6 +93,7 @@ func (s *Store) runBatch(first *op) (left *op) {
 	ctx := context.WithoutCancel(first.ctx)
 	var batch []*op
 	results := map[*op]error{}
+	shared := &txn{ctx: ctx, stmts: s.stmts, deltas: tally.Deltas{}}
 	err := func() error {
 		if err := errors.Join(s.stillThere(), s.stmts.prepare(ctx)); err != nil {
 			batch = append(batch, first)
@@ -101,16 +104,15 @@ func (s *Store) runBatch(first *op) (left *op) {
 			batch = append(batch, first)
 			return fmt.Errorf("begin: %w", err)
 		}
-		deltas := tally.Deltas{}
+		shared.tx = tx
 		for o := first; o != nil; o, left = s.next(len(batch), first.alone) {
 			batch = append(batch, o)
-			if results[o], err = s.runOne(ctx, tx, o, deltas); err != nil {
+			if results[o], err = s.runOne(shared, o); err != nil {
 				_ = tx.Rollback()
 				return err
 			}
 		}
-		last := &txn{ctx: ctx, tx: tx, stmts: s.stmts}
-		if err := last.addTallies(deltas); err != nil {
+		if err := shared.finish(); err != nil {
 			_ = tx.Rollback()
 			return err
 		}
@@ -120,6 +122,9 @@ func (s *Store) runBatch(first *op) (left *op) {
 		}
 		return nil
 	}()
+	if err == nil && shared.changes && s.onChange != nil {
+		s.onChange()
+	}
 	for _, o := range batch {
 		if err != nil {
 			o.done <- err
@@ -147,19 +152,19 @@ func (s *Store) next(have int, alone bool) (join, other *op) {
 	}
 }
 
-// runOne runs one write in a savepoint. The first error is the write's own; the
-// second means that the whole transaction is lost.
-func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Deltas) (own, fatal error) {
+// runOne runs one write in a savepoint of the shared transaction. The first error is
+// the write's own; the second means that the whole transaction is lost.
+func (s *Store) runOne(shared *txn, o *op) (own, fatal error) {
 	if err := o.ctx.Err(); err != nil {
 		return err, nil
 	}
-	t := &txn{ctx: ctx, tx: tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain.Load()}
+	t := &txn{ctx: shared.ctx, tx: shared.tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain.Load()}
 	if o.alone {
 		// Whatever its error, all is undone.
 		if err := o.run(t); err != nil {
 			return nil, err
 		}
-		deltas.Merge(t.deltas)
+		shared.merge(t)
 		return nil, nil
 	}
 	if err := t.exec("SAVEPOINT write"); err != nil {
@@ -178,9 +183,25 @@ func (s *Store) runOne(ctx context.Context, tx *sql.Tx, o *op, deltas tally.Delt
 		return nil, err
 	}
 	if own == nil {
-		deltas.Merge(t.deltas)
+		shared.merge(t)
 	}
 	return own, nil
+}
+
+// merge takes over what is left to do for a write that has gone well.
+func (t *txn) merge(one *txn) {
+	t.deltas.Merge(one.deltas)
+	t.changes = t.changes || one.changes
+}
+
+// finish writes what is written once for all that share the transaction.
+func (t *txn) finish() error {
+	if t.changes {
+		if err := t.exec(turnFeedSQL); err != nil {
+			return fmt.Errorf("turn the feed: %w", err)
+		}
+	}
+	return t.addTallies(t.deltas)
 }
 
 // run turns a panic of the write's own function into its error: the goroutine

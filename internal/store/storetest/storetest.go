@@ -31,6 +31,7 @@ type Store interface {
 	Audits
 	Clients
 	Dumps
+	Feeds
 	// Get returns a task created after since; else NotFound.
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page of the tasks created after since, and how many there
@@ -119,6 +120,11 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"case", testFold},
 		{"filters", testFilters},
 		{"counts stay exact", testCountsStayExact},
+		{"feed", testFeed},
+		{"feed of large rows", testFeedOfLargeRows},
+		{"feed of many at once", testFeedOfManyAtOnce},
+		{"feed of many writers", testFeedOfManyWriters},
+		{"feed of another store", testFeedOfAnotherStore},
 		{"overdue", testOverdue},
 		{"purge", testPurge},
 		{"purge in batches", testPurgeBatches},

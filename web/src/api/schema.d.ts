@@ -902,6 +902,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/stint/v1/tasks/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the tasks as they change
+         * @description A stream of server-sent events: the tasks that match, each as it is now, in the order in which they last
+         *     changed. Changes that come faster than they are read are told as one; the last is always told. The steps of a
+         *     task are in its history.
+         *
+         *     Every event has an `id`. Whoever comes back with the last one, as `Last-Event-ID`, is told what has changed
+         *     since, however long ago that was; without one, the stream begins now. The first event is `ready`, with the id
+         *     where the stream begins. `reset` says that nobody can tell what has changed since the id that was sent: it is of
+         *     another database, or of a newer state of it than a restored copy has; list the tasks anew. The other events are
+         *     named after the task's state: `queued`, `running`, `completed`.
+         *
+         *     At least every 15 seconds there is a comment. The stream ends when the token does, and at the stop of the
+         *     server: come again. 20 streams may be open for one client (429), and 200 on a server (503).
+         */
+        get: operations["followTasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * Look whether tasks can be followed
+         * @description The headers that GET answers, without the stream.
+         */
+        head: operations["followTasksHeaders"];
+        patch?: never;
+        trace?: never;
+    };
     "/stint/v1/tasks/{id}": {
         parameters: {
             query?: never;
@@ -2912,6 +2947,26 @@ export interface components {
             };
             content?: never;
         };
+        /** @description The stream */
+        TaskEvents: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example retry: 2000
+                 *     id: mJ0pV8x2QdEAAAAAAAAB9P____________________8
+                 *     event: ready
+                 *     data: {}
+                 *
+                 *     id: mJ0pV8x2QdEAAAAAAAAB9QGasi9p5XQapYHcYBptpRs
+                 *     event: running
+                 *     data: {"id":"019ab22f69e5741aa581dc601a6da51b","uniqueName":"HR","completionStatus":null,"state":"running"}
+                 */
+                "text/event-stream": string;
+            };
+        };
         /** @description The tasks; an empty array where there are none */
         StintTaskList: {
             headers: {
@@ -3380,6 +3435,10 @@ export interface components {
          *     regard to ASCII case.
          */
         Filters: string;
+        /** @description The id of the last event that was seen; without it the stream begins now */
+        LastEventIdHeader: string;
+        /** @description The same, for clients that cannot set headers; the header comes first */
+        LastEventId: string;
         /**
          * @description Which tasks. At most 32 KiB, 64 levels, 500 values in a list.
          *
@@ -5866,6 +5925,106 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    followTasks: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which tasks. At most 32 KiB, 64 levels, 500 values in a list.
+                 *
+                 *     | field | operators |
+                 *     |---|---|
+                 *     | `id`, `type` | `eq` `ne` `in` |
+                 *     | `completionStatus` | `eq` `ne` `in` `isnull` `pr` |
+                 *     | `sourceId` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
+                 *     | `launcher`, `uniqueName`, `description` | `eq` `ne` `in` `co` `sw` |
+                 *     | `target.id`, `target.name` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
+                 *     | `created`, `modified` | `gt` `ge` `lt` `le` |
+                 *     | `launched`, `completed` | `gt` `ge` `lt` `le` `isnull` `pr` |
+                 *     | `percentComplete` | `gt` `ge` `lt` `le` `eq` `ne` |
+                 *     | `durationMs` | `gt` `ge` `lt` `le` `eq` `ne` `isnull` `pr` |
+                 *
+                 *     `pr` stands before its field and is the opposite of `isnull`; `ne` holds for null, too. Times are RFC 3339, or
+                 *     whole milliseconds since 1970. `durationMs` is null until a task has ended, and where it never started. The rest is
+                 *     as in the filters of `/task-status/v1`.
+                 */
+                filters?: components["parameters"]["TaskFilters"];
+                /** @description The same, for clients that cannot set headers; the header comes first */
+                lastEventId?: components["parameters"]["LastEventId"];
+            };
+            header?: {
+                /** @description The id of the last event that was seen; without it the stream begins now */
+                "Last-Event-ID"?: components["parameters"]["LastEventIdHeader"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["TaskEvents"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    followTasksHeaders: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Which tasks. At most 32 KiB, 64 levels, 500 values in a list.
+                 *
+                 *     | field | operators |
+                 *     |---|---|
+                 *     | `id`, `type` | `eq` `ne` `in` |
+                 *     | `completionStatus` | `eq` `ne` `in` `isnull` `pr` |
+                 *     | `sourceId` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
+                 *     | `launcher`, `uniqueName`, `description` | `eq` `ne` `in` `co` `sw` |
+                 *     | `target.id`, `target.name` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
+                 *     | `created`, `modified` | `gt` `ge` `lt` `le` |
+                 *     | `launched`, `completed` | `gt` `ge` `lt` `le` `isnull` `pr` |
+                 *     | `percentComplete` | `gt` `ge` `lt` `le` `eq` `ne` |
+                 *     | `durationMs` | `gt` `ge` `lt` `le` `eq` `ne` `isnull` `pr` |
+                 *
+                 *     `pr` stands before its field and is the opposite of `isnull`; `ne` holds for null, too. Times are RFC 3339, or
+                 *     whole milliseconds since 1970. `durationMs` is null until a task has ended, and where it never started. The rest is
+                 *     as in the filters of `/task-status/v1`.
+                 */
+                filters?: components["parameters"]["TaskFilters"];
+                /** @description The same, for clients that cannot set headers; the header comes first */
+                lastEventId?: components["parameters"]["LastEventId"];
+            };
+            header?: {
+                /** @description The id of the last event that was seen; without it the stream begins now */
+                "Last-Event-ID"?: components["parameters"]["LastEventIdHeader"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["TaskEvents"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalFault"];
             503: components["responses"]["Unavailable"];
