@@ -65,7 +65,7 @@ test('filters are the URL, and the URL is filters', async () => {
   const { page, close } = await openAs(browser, stint, stint.admin, '/tasks');
   await total(page).filter({ hasText: (seeded + inProgress).toLocaleString('en') }).waitFor();
 
-  await page.getByRole('button', { name: 'Status', exact: true }).click();
+  await page.getByRole('group', { name: 'Filters' }).getByRole('button', { name: 'Status' }).click();
   await page.getByRole('checkbox', { name: 'Temporary error' }).check();
   await page.keyboard.press('Escape');
   await page.waitForURL('**/tasks?status=TEMPERROR');
@@ -125,7 +125,7 @@ test('pages hold together, and sorting begins anew', async () => {
 
 test('a task appears, runs and ends before your eyes, and nothing jumps', async () => {
   const { page, close } = await openAs(browser, stint, stint.admin, '/tasks');
-  await page.getByRole('button', { name: 'Live updates (Live): pause' }).waitFor();
+  await page.getByRole('button', { name: 'Live: pause live updates' }).waitFor();
   const shown = await names(page);
   const task = await stint.launch('Seen from its beginning');
   const fresh = page.getByRole('button', { name: '1 new task' });
@@ -140,10 +140,10 @@ test('a task appears, runs and ends before your eyes, and nothing jumps', async 
   await row.getByText('Success').waitFor();
 
   // Held, it stays as it is; let go, it is up to date.
-  await page.getByRole('button', { name: /pause$/ }).click();
-  await page.getByRole('button', { name: 'Live updates are paused: go on' }).waitFor();
+  await page.getByRole('button', { name: /pause live updates$/ }).click();
+  await page.getByRole('button', { name: 'Paused: go on with live updates' }).waitFor();
   await stint.launch('Unseen');
-  await page.getByRole('button', { name: 'Live updates are paused: go on' }).click();
+  await page.getByRole('button', { name: 'Paused: go on with live updates' }).click();
   await rows(page).filter({ hasText: 'Unseen' }).waitFor();
   await close();
 });
@@ -162,7 +162,7 @@ test('clearing one takes four clicks and a reason', async () => {
   await go.click();
   await dialog.waitFor({ state: 'detached' });
   await page.getByRole('img', { name: 'Terminated' }).first().waitFor();
-  await page.getByRole('cell', { name: 'Cleared' }).waitFor();
+  await page.getByRole('cell', { name: 'Cleared', exact: true }).waitFor();
   await page.getByText('für immer').waitFor();
   assert.equal(await page.getByRole('button', { name: 'Clear…' }).count(), 0);
   await close();
@@ -237,7 +237,7 @@ test('a server that goes away is waited for', async () => {
   assert.ok((await rows(page).count()) > 0, 'what was shown stays');
   await stint.start();
   await page.getByText('The server cannot be reached').first().waitFor({ state: 'detached' });
-  await page.getByRole('button', { name: 'Live updates (Live): pause' }).waitFor();
+  await page.getByRole('button', { name: 'Live: pause live updates' }).waitFor();
   await close();
 });
 
@@ -270,8 +270,10 @@ test('the keyboard is enough', async () => {
   await page.keyboard.press('Escape');
   await page.evaluate(() => document.activeElement.blur());
   await page.keyboard.press('?');
-  await page.getByRole('dialog', { name: 'Keyboard and help' }).waitFor();
+  const help = page.getByRole('dialog', { name: 'Keyboard and help' });
+  await help.waitFor();
   await page.keyboard.press('Escape');
+  await help.waitFor({ state: 'detached' });
   await page.keyboard.press('j');
   await page.keyboard.press('Enter');
   await page.waitForURL(`**${focused}`);

@@ -1,4 +1,4 @@
-import { useEffect, useEffectEvent, useSyncExternalStore } from 'react';
+import { useEffect, useEffectEvent, useRef, useSyncExternalStore } from 'react';
 import type { Task } from '../api/types';
 import { useHeld } from '../settings/settings';
 import { TaskStream, type StreamState } from './stream';
@@ -32,20 +32,39 @@ export function useLiveState(): StreamState | null {
   return useSyncExternalStore(liveState.subscribe, liveState.get);
 }
 
+interface TaskEvents {
+  /** A task that matches has changed; this is how it is now. */
+  onTask: (task: Task) => void;
+  /** Changes may have been missed: ask again. */
+  onGap: () => void;
+}
+
 /**
- * Calls onTask for every task that matches the filters and changes, as it is then, unless live
- * updates are held. Without filters (null) nothing is watched.
+ * Follows the tasks that match the filters, unless live updates are held. Without filters (null)
+ * nothing is followed.
  */
-export function useTaskEvents(filters: string | null, onTask: (task: Task) => void) {
+export function useTaskEvents(filters: string | null, { onTask, onGap }: TaskEvents) {
   const [held] = useHeld();
   const told = useEffectEvent(onTask);
+  const missed = useEffectEvent(onGap);
+  // Other filters go on where those before them were.
+  const after = useRef('');
   useEffect(() => {
     if (filters === null) return;
     if (held) {
       liveState.set('held');
       return () => liveState.set(null);
     }
-    const stream = new TaskStream({ filters, onTask: (task) => told(task), onState: liveState.set });
+    const stream = new TaskStream({
+      filters,
+      after: after.current,
+      onTask: (task) => told(task),
+      onGap: () => missed(),
+      onEvent: (id) => {
+        after.current = id;
+      },
+      onState: liveState.set,
+    });
     return () => {
       stream.close();
       liveState.set(null);

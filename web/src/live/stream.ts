@@ -5,7 +5,12 @@ export type StreamState = 'connecting' | 'live' | 'held' | 'waiting' | 'hidden';
 
 interface Watch {
   filters: string;
+  /** Behind which event to go on; empty is now. */
+  after: string;
   onTask: (task: Task) => void;
+  /** Changes may have been missed: whatever is shown must be asked for again. */
+  onGap: () => void;
+  onEvent: (id: string) => void;
   onState: (state: StreamState) => void;
 }
 
@@ -21,9 +26,10 @@ export class TaskStream {
   private source: EventSource | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private wait = firstWait;
-  private lastEventId = '';
+  private after: string;
 
   constructor(private readonly watch: Watch) {
+    this.after = watch.after;
     document.addEventListener('visibilitychange', this.look);
     this.look();
   }
@@ -53,15 +59,24 @@ export class TaskStream {
     this.watch.onState('connecting');
     const params = new URLSearchParams();
     if (this.watch.filters !== '') params.set('filters', this.watch.filters);
-    if (this.lastEventId !== '') params.set('lastEventId', this.lastEventId);
+    if (this.after !== '') params.set('lastEventId', this.after);
     const source = new EventSource(`/stint/v1/tasks/events?${params.toString()}`);
     this.source = source;
     const remember = (event: MessageEvent) => {
-      this.lastEventId = event.lastEventId;
+      this.after = event.lastEventId;
+      this.watch.onEvent(event.lastEventId);
       this.wait = firstWait;
       this.watch.onState('live');
     };
-    source.addEventListener('ready', remember);
+    source.addEventListener('ready', (event) => {
+      const isFirst = this.after === '';
+      remember(event);
+      if (isFirst) this.watch.onGap();
+    });
+    source.addEventListener('reset', (event) => {
+      remember(event);
+      this.watch.onGap();
+    });
     for (const name of ['queued', 'running', 'completed']) {
       source.addEventListener(name, (event: MessageEvent<string>) => {
         remember(event);

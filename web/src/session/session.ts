@@ -43,7 +43,7 @@ export function useSignOut(): () => Promise<void> {
   const queryClient = useQueryClient();
   return async () => {
     await api.DELETE('/stint/v1/session');
-    queryClient.clear();
     queryClient.setQueryData(sessionQuery.queryKey, null);
+    queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
   };
 }

@@ -72,9 +72,14 @@ function SourceDetails({ source }: { source: Source }) {
   const [aggregating, dialog] = useDisclosure();
   const filters = `sourceId eq ${quoted(source.id)}`;
   const runs = useQuery(someTasksQuery(filters, '-created', 20));
-  useTaskEvents(filters, (task) => {
+  const refresh = () =>
     void queryClient.invalidateQueries({ queryKey: someTasksQuery(filters, '-created', 20).queryKey });
-    if (task.completed !== null) void queryClient.invalidateQueries({ queryKey: ['sources'] });
+  useTaskEvents(filters, {
+    onTask: (task) => {
+      refresh();
+      if (task.completed !== null) void queryClient.invalidateQueries({ queryKey: ['sources'] });
+    },
+    onGap: refresh,
   });
   const open = (with_: AggregateStart) => {
     setStart(with_);

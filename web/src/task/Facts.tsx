@@ -1,6 +1,7 @@
 import { Paper, Progress, SimpleGrid, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import type { Task } from '../api/types';
+import { KindName } from '../tasks/KindName';
 import { Elapsed } from '../time/Elapsed';
 import { Time } from '../time/Time';
 import { lookOf, StatusLabel } from '../ui/status';
@@ -16,7 +17,7 @@ export function Facts({ task }: { task: Task }) {
         </Fact>
         <Fact label="Type">
           <TextLink to="/tasks" search={{ type: [task.kind] }}>
-            {task.taskDefinitionSummary?.uniqueName ?? task.kind}
+            <KindName kind={task.kind} />
           </TextLink>
         </Fact>
         <Fact label="Source">

@@ -30,9 +30,14 @@ export function TaskPage() {
   const { id } = route.useParams();
   const query = useQuery(taskQuery(id));
   const queryClient = useQueryClient();
-  useTaskEvents(query.isSuccess ? idsFilter([id]) : null, (task) => {
-    queryClient.setQueryData(taskQuery(id).queryKey, (before) => before && { ...task, history: before.history });
-    void queryClient.invalidateQueries({ queryKey: taskQuery(id).queryKey });
+  const { queryKey } = taskQuery(id);
+  const refresh = () => void queryClient.invalidateQueries({ queryKey });
+  useTaskEvents(query.isSuccess ? idsFilter([id]) : null, {
+    onTask: (task) => {
+      queryClient.setQueryData(queryKey, (before) => before && { ...task, history: before.history });
+      refresh(); // for its history
+    },
+    onGap: refresh,
   });
   return (
     <>

@@ -4,7 +4,7 @@ import { AxisBottom } from '@visx/axis';
 import { scaleTime, scaleUtc } from '@visx/scale';
 import type { TaskWithHistory } from '../api/types';
 import { useTimeZone } from '../settings/settings';
-import { formatDuration } from '../time/format';
+import { formatDuration, formatTick } from '../time/format';
 import { useNow } from '../time/useNow';
 import { lookNames, lookOf, LookShape } from '../ui/status';
 import classes from './Timeline.module.css';
@@ -35,7 +35,7 @@ export function Timeline({ task }: { task: TaskWithHistory }) {
           Timeline
         </Title>
         <Text size="sm" c="dimmed">
-          {life.phases.map((phase) => `${phase.label} ${formatDuration(phase.to - phase.from)}`).join(' · ')}
+          {life.phases.map((phase) => `${phase.label}: ${formatDuration(phase.to - phase.from)}`).join(' · ')}
         </Text>
       </Group>
       <Paper withBorder py="xs" ref={ref}>
@@ -77,7 +77,8 @@ export function Timeline({ task }: { task: TaskWithHistory }) {
           <AxisBottom
             top={axisTop}
             scale={scale}
-            numTicks={Math.max(2, Math.floor(width / 130))}
+            tickFormat={(time) => formatTick(time as Date, life.to - life.from, zone)}
+            numTicks={Math.max(2, Math.floor(width / 140))}
             axisLineClassName={classes.axis ?? ''}
             tickLineProps={{ className: classes.axis ?? '' }}
             tickLabelProps={{ className: classes.tick ?? '', textAnchor: 'middle' }}

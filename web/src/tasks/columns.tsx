@@ -8,6 +8,7 @@ import { Elapsed } from '../time/Elapsed';
 import { Time } from '../time/Time';
 import { lookOf, StatusLabel } from '../ui/status';
 import { TextLink } from '../ui/TextLink';
+import { KindName } from './KindName';
 import type { SortField } from './search';
 import classes from './TaskTable.module.css';
 
@@ -41,7 +42,7 @@ const all = [
       </>
     ),
   }),
-  column('kind', 'Type', (task) => task.taskDefinitionSummary?.uniqueName ?? task.kind, 'type'),
+  column('kind', 'Type', (task) => <KindName kind={task.kind} />, 'type'),
   column('source', 'Source', (task) => task.target?.name ?? '–', 'target.name'),
   column('launcher', 'Launcher', (task) => task.launcher, 'launcher'),
   column('progress', 'Progress', (task) => <TaskProgress task={task} />),

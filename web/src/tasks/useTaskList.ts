@@ -25,12 +25,15 @@ export function useTaskList(filters: string, sorters: TaskSort) {
   const [fresh, setFresh] = useState({ key, ids: new Set<string>() });
   const since = query.data === undefined ? Infinity : firstLoaded(query.data, query.dataUpdatedAt);
 
-  useTaskEvents(query.isSuccess ? watched(filters, ids) : null, (task) => {
-    if (ids.includes(task.id)) {
-      queryClient.setQueryData(options.queryKey, (data) => data && replaced(data, task));
-    } else if (isNew(task, since)) {
-      setFresh((before) => ({ key, ids: new Set(before.key === key ? before.ids : []).add(task.id) }));
-    }
+  useTaskEvents(query.isSuccess ? watched(filters, ids) : null, {
+    onTask: (task) => {
+      if (ids.includes(task.id)) {
+        queryClient.setQueryData(options.queryKey, (data) => data && replaced(data, task));
+      } else if (isNew(task, since)) {
+        setFresh((before) => ({ key, ids: new Set(before.key === key ? before.ids : []).add(task.id) }));
+      }
+    },
+    onGap: () => void query.refetch(),
   });
 
   const showPage = async (to: number) => {

@@ -71,3 +71,12 @@ export function fromInputTime(text: string, zone: Zone): string | undefined {
   const time = new Date(zone === 'utc' ? `${text}Z` : text);
   return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
 }
+
+/** A time at an axis: as exact as its span is short. */
+export function formatTick(time: Date, span: number, zone: Zone): string {
+  const options: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+  if (span < 10 * minute) options.second = '2-digit';
+  if (span > day) Object.assign(options, { month: 'short', day: 'numeric' });
+  if (zone === 'utc') options.timeZone = 'UTC';
+  return new Intl.DateTimeFormat('en-GB', options).format(time);
+}
