@@ -309,6 +309,10 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeStintTask(text, Plain)
 	case "reportTask":
 		return DecodeReportAnswer(text)
+	case "getStatistics":
+		return DecodeStatistics(text)
+	case "getLatestRuns":
+		return DecodeLatestRuns(text)
 	case "listDefinitions":
 		return DecodeDefinitions(text)
 	case "createSource", "getSource", "patchSource":
