@@ -11,10 +11,9 @@ import (
 
 // finished is a task in a file of import.
 func finished(n int, kind, source, status, launched, completed string) string {
-	target, name := "null", ""
+	target := "null"
 	if source != "" {
-		name = "Name of " + source
-		target = fmt.Sprintf(`{"id":%q,"type":"APPLICATION","name":%q}`, source, name)
+		target = fmt.Sprintf(`{"id":%q,"type":"APPLICATION","name":"Name of %s"}`, source, source)
 	}
 	quoted := func(s string) string {
 		if s == "" {

@@ -80,7 +80,8 @@ func testEndedStops(t trial) {
 		n++
 		return task.Errorf(task.IllegalValue, "", "enough")
 	})
-	if wantKind(t, err, task.IllegalValue); n != 1 {
+	_ = wantKind(t, err, task.IllegalValue)
+	if n != 1 {
 		t.Errorf("%d tasks were told", n)
 	}
 }
