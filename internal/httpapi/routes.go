@@ -63,6 +63,8 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", endTasks(), a.cancelTask)
 	add(http.MethodGet, "/stint/v1/tasks/{id}/wait", "waitForTask", readTasks(), a.waitForTask)
 	add(http.MethodGet, "/stint/v1/tasks/{id}/changes", "listTaskChanges", readAccounts(), a.listTaskChanges)
+	add(http.MethodGet, "/stint/v1/statistics", "getStatistics", readTasks(), a.getStatistics)
+	add(http.MethodGet, "/stint/v1/statistics/runs", "getLatestRuns", readTasks(), a.getLatestRuns)
 	add(http.MethodGet, "/stint/v1/accounts", "listAccounts", readAccounts(), a.listAccounts)
 	add(http.MethodGet, "/stint/v1/accounts/{id}", "getAccount", readAccounts(), a.getAccount)
 	add(http.MethodGet, "/stint/v1/entitlements", "listEntitlements", readEntitlements(), a.listEntitlements)

@@ -66,12 +66,14 @@ type Feed interface {
 
 // Options are what the API is built from.
 type Options struct {
-	Store    Store
-	Tasks    Tasks
-	Feed     Feed
-	Sources  Sources
-	Audits   Audits
-	Accounts Accounts
+	Store Store
+	Tasks Tasks
+	Feed  Feed
+	// Statistics reads what is summed up.
+	Statistics Statistics
+	Sources    Sources
+	Audits     Audits
+	Accounts   Accounts
 	// Aggregations are those that Stint runs itself; MaxUpload bounds their files,
 	// in bytes.
 	Aggregations Aggregations
@@ -100,12 +102,14 @@ type Options struct {
 }
 
 type api struct {
-	store    Store
-	tasks    Tasks
-	feed     Feed
-	sources  Sources
-	audits   Audits
-	accounts Accounts
+	store   Store
+	tasks   Tasks
+	feed    Feed
+	sources Sources
+
+	statistics Statistics
+	audits     Audits
+	accounts   Accounts
 
 	aggregations Aggregations
 	maxUpload    int64
@@ -136,7 +140,7 @@ const gzipTag = "-gzip"
 // New returns the handler of the whole API.
 func New(o Options) (http.Handler, error) {
 	a := &api{
-		store: o.Store, tasks: o.Tasks, feed: o.Feed, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog,
+		store: o.Store, tasks: o.Tasks, feed: o.Feed, statistics: o.Statistics, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog,
 		table: query.Tasks(o.Catalog), richer: query.StintTasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
 		console: o.Console, hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
