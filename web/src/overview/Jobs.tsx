@@ -67,7 +67,7 @@ function JobRow({ job }: { job: Job }) {
         </Text>
       </Table.Td>
       <Table.Td>
-        <TextLink to="/tasks/$id" params={{ id: lastRun.id }} c="inherit" aria-label={`Last run of ${jobName(job)}`}>
+        <TextLink to="/tasks/$id" params={{ id: lastRun.id }} c="inherit">
           <StatusLabel look={lookOf(lastRun)} tight />
         </TextLink>
       </Table.Td>
@@ -79,7 +79,7 @@ function JobRow({ job }: { job: Job }) {
         <Usual took={lastRun.durationMs} usual={job.usualDurationMs} />
       </Table.Td>
       <Table.Td className={classes.wide}>
-        {job.lastGoodRun ? <Time value={job.lastGoodRun.completed} ago /> : `None of the last ${job.runs.length}`}
+        {job.lastGoodRun ? <Time value={job.lastGoodRun.created} ago /> : `None of the last ${job.runs.length}`}
       </Table.Td>
       <Table.Td>
         <RunMarks job={job} />

@@ -69,7 +69,7 @@ function Tile({ known, look, label, to, children }: TileProps) {
       {known ? (
         <Group gap={8} wrap="nowrap" mih={30}>
           <StatusMark look={look} size={20} />
-          <Text fw={650} size="lg" lh={1.2} className="tabular">
+          <Text fw={650} size="lg" lh={1.2}>
             {children}
           </Text>
         </Group>
