@@ -77,10 +77,7 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodDelete, "/stint/v1/sources/{id}", "deleteSource", manageSources(), a.deleteSource)
 	add(http.MethodGet, "/stint/v1/audit", "listAudit", readAudit(), a.listAudit)
 	add(http.MethodGet, "/stint/v1/audit/{id}", "getAuditEntry", readAudit(), a.getAuditEntry)
-	add(http.MethodGet, "/stint/v1/session", "getSession", anyRight(), a.getSession)
-	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
-	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
-	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
+	a.addSessions(add)
 	add(http.MethodPost, "/oauth/token", "issueToken", public(), a.issueToken)
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
@@ -100,6 +97,16 @@ func (a *api) endpoints() []endpoint {
 		add(http.MethodPost, c.path+"/{id}/rotate", "rotate"+c.name, c.right, c.rotate)
 	}
 	return all
+}
+
+// addSessions adds what a browser signs in and out with.
+func (a *api) addSessions(add func(method, path, operation string, right principal.Right, h handlerFunc)) {
+	add(http.MethodGet, "/stint/v1/session", "getSession", anyRight(), a.getSession)
+	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
+	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
+	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
+	add(http.MethodGet, providerPath, "leaveForProvider", public(), a.leaveForProvider)
+	add(http.MethodGet, providerPath+"/callback", "returnFromProvider", public(), a.returnFromProvider)
 }
 
 // spelling is one of the paths under which the original has had the task
