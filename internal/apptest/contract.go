@@ -307,12 +307,18 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeStintTask(text, WithHistory)
 	case "cancelTask", "waitForTask":
 		return DecodeStintTask(text, Plain)
+	case "clearTasks":
+		return DecodeCleared(text)
 	case "reportTask":
 		return DecodeReportAnswer(text)
 	case "getStatistics":
 		return DecodeStatistics(text)
 	case "getLatestRuns":
 		return DecodeLatestRuns(text)
+	case "getSession", "startSession":
+		return decodeSession(text)
+	case "endSession", "listSessionWays":
+		return decodeSessionWays(text)
 	case "listDefinitions":
 		return DecodeDefinitions(text)
 	case "createSource", "getSource", "patchSource":

@@ -37,12 +37,21 @@ type Tasks interface {
 	Cancel(ctx context.Context, id task.ID, reason string, from audit.Origin) (task.Task, error)
 	// Clear calls decide inside the transaction, perhaps more than once.
 	Clear(ctx context.Context, id task.ID, decide func(task.Task) (*task.Clear, error), words string, from audit.Origin) (task.Task, error)
+	// ClearMany returns how many matched, and what became of those whose turn came.
+	ClearMany(ctx context.Context, filter query.Expr, c task.ClearMany, from audit.Origin) (int64, []task.Cleared, error)
 	// Wait returns when the task is complete or ctx ends, with the task as it is.
 	Wait(ctx context.Context, id task.ID) (task.Row, error)
 	// Cancelling is what Cancel does to a task, for a store to do; Changed tells of
 	// a task that a store has changed.
 	Cancelling(reason string, from audit.Origin) audit.UpdateFunc
 	Changed(t *task.Task)
+}
+
+// Console is the application for browsers.
+type Console interface {
+	http.Handler
+	// IsFile tells the paths of its files from those of its pages.
+	IsFile(path string) bool
 }
 
 // Feed tells which tasks have changed.
@@ -88,6 +97,8 @@ type Options struct {
 	// CORSOrigins are the sites whose pages may call the API from a browser.
 	CORSOrigins []string
 	RateLimit   RateLimit
+	// Console, where set, serves the web console.
+	Console Console
 }
 
 type api struct {
@@ -113,6 +124,7 @@ type api struct {
 	now      func() time.Time
 	draining func() bool
 
+	console     Console // nil where there is none
 	hostAllowed func(string) bool
 	crossOrigin *http.CrossOriginProtection
 	proxies     []netip.Prefix
@@ -131,7 +143,7 @@ func New(o Options) (http.Handler, error) {
 		store: o.Store, tasks: o.Tasks, feed: o.Feed, statistics: o.Statistics, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog,
 		table: query.Tasks(o.Catalog), richer: query.StintTasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
-		hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
+		console: o.Console, hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
 	}
 	var err error
 	if a.crossOrigin, err = sameSite(o.CORSOrigins); err != nil {
