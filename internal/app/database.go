@@ -13,6 +13,7 @@ import (
 	"stint/internal/config"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
+	"stint/internal/metrics"
 	"stint/internal/store/dump"
 	"stint/internal/store/postgres"
 	"stint/internal/store/sqlite"
@@ -33,6 +34,7 @@ type store interface {
 	httpapi.Audits
 	httpapi.Accounts
 	httpapi.Statistics
+	metrics.Store
 	// OnChange has fn called behind each commit that wrote a task, before the first
 	// write, with what was launched and what has ended.
 	OnChange(fn func([]task.Step))
