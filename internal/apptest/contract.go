@@ -311,14 +311,14 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeCleared(text)
 	case "reportTask":
 		return DecodeReportAnswer(text)
-	case "getStatistics":
-		return DecodeStatistics(text)
-	case "getLatestRuns":
-		return DecodeLatestRuns(text)
 	case "getSession", "startSession":
 		return decodeSession(text)
 	case "endSession", "listSessionWays":
 		return decodeSessionWays(text)
+	case "getStatistics":
+		return DecodeStatistics(text)
+	case "getLatestRuns":
+		return DecodeLatestRuns(text)
 	case "listDefinitions":
 		return DecodeDefinitions(text)
 	case "createSource", "getSource", "patchSource":
