@@ -126,6 +126,16 @@ func (a *api) clientEndpoints(add func(method, path, operation string, right pri
 	}
 }
 
+// addSessions adds what a browser signs in and out with.
+func (a *api) addSessions(add func(method, path, operation string, right principal.Right, h handlerFunc)) {
+	add(http.MethodGet, "/stint/v1/session", "getSession", anyRight(), a.getSession)
+	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
+	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
+	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
+	add(http.MethodGet, providerPath, "leaveForProvider", public(), a.leaveForProvider)
+	add(http.MethodGet, providerPath+"/callback", "returnFromProvider", public(), a.returnFromProvider)
+}
+
 // spelling is one of the paths under which the original has had the task
 // statuses. All behave alike.
 type spelling struct {
