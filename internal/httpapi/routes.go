@@ -100,16 +100,12 @@ func (a *api) signInRoutes(add addRoute) {
 	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
 	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
 	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
+	add(http.MethodGet, providerPath, "leaveForProvider", public(), a.leaveForProvider)
+	add(http.MethodGet, providerPath+"/callback", "returnFromProvider", public(), a.returnFromProvider)
 	add(http.MethodPost, "/oauth/token", "issueToken", public(), a.issueToken)
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
 	add(http.MethodGet, "/.well-known/openid-configuration", "getDiscovery", public(), a.discovery)
-	a.clientEndpoints(add)
-	return all
-}
-
-// clientEndpoints adds the routes of tokens and applications.
-func (a *api) clientEndpoints(add func(method, path, operation string, right principal.Right, h handlerFunc)) {
 	for _, c := range []struct {
 		clientAPI
 		name  string
@@ -124,16 +120,6 @@ func (a *api) clientEndpoints(add func(method, path, operation string, right pri
 		add(http.MethodDelete, c.path+"/{id}", "revoke"+c.name, c.right, c.revoke)
 		add(http.MethodPost, c.path+"/{id}/rotate", "rotate"+c.name, c.right, c.rotate)
 	}
-}
-
-// addSessions adds what a browser signs in and out with.
-func (a *api) addSessions(add func(method, path, operation string, right principal.Right, h handlerFunc)) {
-	add(http.MethodGet, "/stint/v1/session", "getSession", anyRight(), a.getSession)
-	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
-	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
-	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
-	add(http.MethodGet, providerPath, "leaveForProvider", public(), a.leaveForProvider)
-	add(http.MethodGet, providerPath+"/callback", "returnFromProvider", public(), a.returnFromProvider)
 }
 
 // spelling is one of the paths under which the original has had the task
