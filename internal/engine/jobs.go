@@ -178,6 +178,9 @@ func (j *Jobs[TTx]) Stop(ctx context.Context) error {
 	return nil
 }
 
+// Working is how many tasks run here now.
+func (j *Jobs[TTx]) Working() int { return j.active.count() }
+
 // Follow keeps the queue in step with the tasks. A store calls it for every write
 // of a task, inside its transaction: a task that begins an attempt gets a job,
 // one that leaves an attempt behind, or ends, has its job finalised.

@@ -32,12 +32,25 @@ const (
 	formEvents = "text/event-stream"
 )
 
+// addRoute adds a route to the list.
+type addRoute func(method, path, operation string, right principal.Right, h handlerFunc)
+
 // endpoints is the only list of routes. HEAD goes wherever GET does.
 func (a *api) endpoints() []endpoint {
 	var all []endpoint
 	add := func(method, path, operation string, right principal.Right, h handlerFunc) {
 		all = append(all, endpoint{Route{method, path, operation, right}, h, formJSON})
 	}
+	a.originalRoutes(add)
+	add(http.MethodGet, "/stint/v1/tasks/events", "followTasks", readTasks(), a.followTasks)
+	all[len(all)-1].form = formEvents
+	a.ownRoutes(add)
+	a.signInRoutes(add)
+	return all
+}
+
+// originalRoutes are those of the original.
+func (a *api) originalRoutes(add addRoute) {
 	for _, s := range spellings() {
 		add(http.MethodGet, s.path, "getTaskStatusList"+s.suffix, readTasks(), a.listStatuses)
 		add(http.MethodGet, s.path+"/{id}", "getTaskStatus"+s.suffix, readTasks(), a.getStatus)
@@ -53,11 +66,13 @@ func (a *api) endpoints() []endpoint {
 	for _, s := range aggregationSpellings() {
 		add(http.MethodGet, s.path+"/status", "getAccountAggregationStatus"+s.suffix, readAggregations(), a.aggregationStatus)
 	}
+}
+
+// ownRoutes are Stint's own.
+func (a *api) ownRoutes(add addRoute) {
 	add(http.MethodGet, "/stint/v1/tasks", "listTasks", readTasks(), a.listTasks)
 	add(http.MethodPost, "/stint/v1/tasks", "launchTask", launchTasks(), a.launchTask)
 	add(http.MethodPost, "/stint/v1/tasks/clear", "clearTasks", endTasks(), a.clearTasks)
-	add(http.MethodGet, "/stint/v1/tasks/events", "followTasks", readTasks(), a.followTasks)
-	all[len(all)-1].form = formEvents
 	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", readTasks(), a.getTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", runTasks(), a.reportTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", endTasks(), a.cancelTask)
@@ -77,7 +92,16 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodDelete, "/stint/v1/sources/{id}", "deleteSource", manageSources(), a.deleteSource)
 	add(http.MethodGet, "/stint/v1/audit", "listAudit", readAudit(), a.listAudit)
 	add(http.MethodGet, "/stint/v1/audit/{id}", "getAuditEntry", readAudit(), a.getAuditEntry)
-	a.addSessions(add)
+}
+
+// signInRoutes are those of who signs in, and with what.
+func (a *api) signInRoutes(add addRoute) {
+	add(http.MethodGet, "/stint/v1/session", "getSession", anyRight(), a.getSession)
+	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
+	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
+	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
+	add(http.MethodGet, providerPath, "leaveForProvider", public(), a.leaveForProvider)
+	add(http.MethodGet, providerPath+"/callback", "returnFromProvider", public(), a.returnFromProvider)
 	add(http.MethodPost, "/oauth/token", "issueToken", public(), a.issueToken)
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
@@ -96,17 +120,6 @@ func (a *api) endpoints() []endpoint {
 		add(http.MethodDelete, c.path+"/{id}", "revoke"+c.name, c.right, c.revoke)
 		add(http.MethodPost, c.path+"/{id}/rotate", "rotate"+c.name, c.right, c.rotate)
 	}
-	return all
-}
-
-// addSessions adds what a browser signs in and out with.
-func (a *api) addSessions(add func(method, path, operation string, right principal.Right, h handlerFunc)) {
-	add(http.MethodGet, "/stint/v1/session", "getSession", anyRight(), a.getSession)
-	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
-	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
-	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
-	add(http.MethodGet, providerPath, "leaveForProvider", public(), a.leaveForProvider)
-	add(http.MethodGet, providerPath+"/callback", "returnFromProvider", public(), a.returnFromProvider)
 }
 
 // spelling is one of the paths under which the original has had the task
@@ -171,10 +184,11 @@ func (a *api) mux() *http.ServeMux {
 		byPath[e.Path][e.Method] = e
 	}
 	for path, methods := range byPath {
-		mux.Handle(path, a.resource(methods))
+		mux.Handle(path, a.resource(path, methods))
 	}
 	mux.Handle("/", a.adapt(func(w http.ResponseWriter, r *http.Request) error {
 		if a.isConsole(r) {
+			found(r, "console", false)
 			a.console.ServeHTTP(w, r)
 			return nil
 		}
@@ -187,7 +201,7 @@ func (a *api) mux() *http.ServeMux {
 }
 
 // resource dispatches on the method, and lets nobody in who may not.
-func (a *api) resource(methods map[string]endpoint) http.Handler {
+func (a *api) resource(path string, methods map[string]endpoint) http.Handler {
 	var allowed []string
 	everybody := false
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete} {
@@ -203,6 +217,7 @@ func (a *api) resource(methods map[string]endpoint) http.Handler {
 	allow := strings.Join(allowed, ", ")
 	return a.adapt(func(w http.ResponseWriter, r *http.Request) error {
 		e, ok := methods[r.Method]
+		found(r, path, e.form == formEvents)
 		if !ok {
 			if _, err := a.authenticate(r); err != nil && !everybody {
 				return err
