@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
@@ -211,6 +213,82 @@ func (c *Client) Clear(ctx context.Context, id string, clear ClearRequest) (*Tas
 		method: http.MethodPatch, path: "/task-status/v1/" + url.PathEscape(id), content: "application/json-patch+json",
 		header: map[string]string{"Stint-Reason": headerText(clear.Reason)}, body: patch, repeatable: true,
 	})
+}
+
+// ClearManyRequest says which tasks in progress are to end, and how.
+type ClearManyRequest struct {
+	// Filter selects them; required.
+	Filter string `json:"filters"`
+	// Status is how they ended, Reason why: required, unless it is a dry run.
+	Status CompletionStatus `json:"completionStatus,omitempty"`
+	Reason string           `json:"reason,omitempty"`
+	// Completed is when they ended; nil means now.
+	Completed *time.Time `json:"completed,omitempty"`
+	// Limit is how many are cleared at most, the oldest first; 0 is the server's default.
+	Limit int `json:"limit,omitempty"`
+	// DryRun changes nothing: the answer says what would be cleared.
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+// ClearedMany says what became of the tasks.
+type ClearedMany struct {
+	DryRun bool `json:"dryRun"`
+	// Matched is how many tasks in progress the filter selected, More whether they were
+	// more than the limit.
+	Matched int  `json:"matched"`
+	Cleared int  `json:"cleared"`
+	More    bool `json:"more"`
+
+	Tasks []ClearedTask `json:"tasks"`
+
+	raw json.RawMessage
+}
+
+// ClearedTask is what became of one of them.
+type ClearedTask struct {
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"`
+	UniqueName string    `json:"uniqueName"`
+	Launcher   string    `json:"launcher"`
+	SourceID   *string   `json:"sourceId"`
+	Created    time.Time `json:"created"`
+	State      State     `json:"state"`
+	// Outcome is wouldClear, cleared, changed (it had ended, or was no longer selected, when
+	// its turn came) or refused; Message says why.
+	Outcome string  `json:"outcome"`
+	Message *string `json:"message"`
+
+	raw json.RawMessage
+}
+
+// Raw is the part of the answer as the server sent it.
+func (t *ClearedTask) Raw() json.RawMessage { return t.raw }
+
+// UnmarshalJSON keeps the text beside the fields.
+func (t *ClearedTask) UnmarshalJSON(text []byte) error {
+	type plain ClearedTask
+	var p plain
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	p.raw = bytes.Clone(text)
+	*t = ClearedTask(p)
+	return nil
+}
+
+// Raw is the answer as the server sent it.
+func (c *ClearedMany) Raw() json.RawMessage { return c.raw }
+
+// ClearMany ends all stuck tasks that a filter selects. It is not repeated by itself: its
+// repeat has no second effect, but says so.
+func (c *Client) ClearMany(ctx context.Context, r ClearManyRequest) (*ClearedMany, error) {
+	var raw json.RawMessage
+	_, err := c.do(ctx, request{method: http.MethodPost, path: tasksPath + "/clear", body: r, repeatable: r.DryRun}, &raw)
+	if err != nil {
+		return nil, err
+	}
+	cleared := &ClearedMany{raw: raw}
+	return cleared, json.Unmarshal(raw, cleared)
 }
 
 // Definitions lists what can be launched.

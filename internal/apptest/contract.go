@@ -307,6 +307,8 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeStintTask(text, WithHistory)
 	case "cancelTask", "waitForTask":
 		return DecodeStintTask(text, Plain)
+	case "clearTasks":
+		return DecodeCleared(text)
 	case "reportTask":
 		return DecodeReportAnswer(text)
 	case "listDefinitions":

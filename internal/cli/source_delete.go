@@ -55,17 +55,23 @@ func newSourceDeleteCommand(s *session, conn *connection) *cobra.Command {
 func (s *session) confirmDeletion(ctx context.Context, src *client.Source, yes bool) error {
 	what := fmt.Sprintf("Source %s (%s) with %s and %s; its tasks stay.", escapeLine(src.Name), escapeLine(src.ID),
 		countedAs(src.AccountCount, "account"), countedAs(src.EntitlementCount, "entitlement"))
+	if yes {
+		_, err := io.WriteString(s.Err, what+"\n")
+		return err
+	}
+	return s.confirm(ctx, what, "Delete it? [y/N] ", "nothing was deleted")
+}
+
+// confirm says what would be done and asks whether it may be; otherwise nothing is.
+func (s *session) confirm(ctx context.Context, what, question, nothing string) error {
 	if _, err := io.WriteString(s.Err, what+"\n"); err != nil {
 		return err
 	}
-	if yes {
-		return nil
-	}
 	in, ok := s.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) || !isTerminal(s.Err) {
-		return usagef("nothing was deleted: nobody can be asked here; add --yes to delete it")
+		return usagef("%s: nobody can be asked here; add --yes to do it", nothing)
 	}
-	if _, err := io.WriteString(s.Err, "Delete it? [y/N] "); err != nil {
+	if _, err := io.WriteString(s.Err, question); err != nil {
 		return err
 	}
 	answer, err := readAnswer(ctx, in)
@@ -76,7 +82,7 @@ func (s *session) confirmDeletion(ctx context.Context, src *client.Source, yes b
 	case "y", "yes":
 		return nil
 	}
-	return &exitCodeError{code: exitNegative, err: usagef("nothing was deleted")}
+	return &exitCodeError{code: exitNegative, err: usagef("%s", nothing)}
 }
 
 // readAnswer reads a line, unless ctx ends first.

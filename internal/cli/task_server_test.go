@@ -59,6 +59,24 @@ func TestTaskLifeByCommands(t *testing.T) {
 	}
 }
 
+func TestTaskClearMany(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, startServer(t))
+	e.run(0, "task", "launch", "--type", "IDENTITY_REFRESH", "--name", "one of many")
+	e.run(0, "task", "launch", "--type", "IDENTITY_REFRESH", "--name", "another of many")
+	many := []string{"task", "clear", "--filter", `uniqueName co "of many"`, "--limit", "1"}
+	if out, _ := e.run(0, append(many, "--dry-run")...); !strings.Contains(out, "one of many") || !strings.Contains(out, "wouldClear") || strings.Count(out, "\n") != 1 {
+		t.Errorf("a dry run: %q", out)
+	}
+	many = append(many, "--status", "ERROR", "--reason", "the host died")
+	if _, stderr := e.run(2, many...); !strings.Contains(stderr, "1 task would end as ERROR, of 2 that match.") || !strings.Contains(stderr, "add --yes") {
+		t.Errorf("not asked: %q", stderr)
+	}
+	if out, _ := e.run(0, append(many, "--yes", "-o", "json")...); !strings.Contains(out, `"cleared": 1`) || !strings.Contains(out, `"matched": 2`) {
+		t.Errorf("cleared: %q", out)
+	}
+}
+
 func TestTaskClearAndWait(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -114,6 +132,10 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{[]string{"task", "list", "--since", "soon"}, "24h"},
 		{[]string{"task", "launch"}, "--type is required"},
 		{[]string{"task", "clear", "x"}, "--status is required"},
+		{[]string{"task", "clear", "x", "--filter", "id eq x"}, "not both"},
+		{[]string{"task", "clear", "--filter", "id eq x", "--status", "ERROR"}, "--reason is required"},
+		{[]string{"task", "clear", "x", "--dry-run"}, "go with --filter"},
+		{[]string{"task", "clear", "--filter", "id eq x", "--limit", "5000"}, "1 to 1000"},
 		{[]string{"exec"}, "which program"},
 	} {
 		_, stderr := e.run(2, c.args...)

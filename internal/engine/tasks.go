@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stint/internal/audit"
+	"stint/internal/query"
 	"stint/internal/task"
 )
 
@@ -23,6 +24,8 @@ type Store interface {
 	Update(ctx context.Context, id task.ID, since time.Time, fn audit.UpdateFunc) (task.Task, error)
 	Overdue(ctx context.Context, now time.Time, limit int) ([]task.ID, error)
 	Purge(ctx context.Context, before time.Time, limit int, expire audit.UpdateFunc) (int, error)
+	List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error)
+	Fill(ctx context.Context, rows []task.Row) (int, error)
 }
 
 // Options are the settings of Tasks.

@@ -125,6 +125,19 @@ func TestLimitedLevels(t *testing.T) {
 			wantStatus(t, get(t, server, target, by.header()...), 200)
 		}
 	}
+	// Of many that are to be cleared, it is those of the own source.
+	mine, _ := launch(t, server, `{"type":"IDENTITY_REFRESH","uniqueName":"of many","sourceId":"`+own+`"}`)
+	theirs, _ := launch(t, server, `{"type":"IDENTITY_REFRESH","uniqueName":"of many","sourceId":"`+other+`"}`)
+	for _, dry := range []string{"true", "false"} {
+		outcome := map[string]string{"true": "wouldClear", "false": "cleared"}[dry]
+		answer := post(t, server, "/stint/v1/tasks/clear",
+			`{"filters":"uniqueName eq \"of many\"","completionStatus":"ERROR","reason":"r","dryRun":`+dry+`}`, limited[0].header()...)
+		wantSubset(t, answer, 200, `{"matched":2,"tasks":[{"id":"`+mine+`","outcome":"`+outcome+`"},{"id":"`+theirs+`","outcome":"refused"}]}`)
+		if !strings.Contains(answer.Text(t), "the token is for") {
+			t.Errorf("why was it refused? %s", answer.Text(t))
+		}
+	}
+	wantSubset(t, get(t, server, stintTask(theirs)), 200, `{"state":"queued"}`)
 	wantStatus(t, patch(t, server, loose, clearAs("ERROR"), unlimited.header()...), 200)
 }
 

@@ -57,6 +57,7 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodPost, "/stint/v1/tasks", "launchTask", launchTasks(), a.launchTask)
 	add(http.MethodGet, "/stint/v1/tasks/events", "followTasks", readTasks(), a.followTasks)
 	all[len(all)-1].form = formEvents
+	add(http.MethodPost, "/stint/v1/tasks/clear", "clearTasks", endTasks(), a.clearTasks)
 	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", readTasks(), a.getTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", runTasks(), a.reportTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", endTasks(), a.cancelTask)

@@ -37,6 +37,8 @@ type Tasks interface {
 	Cancel(ctx context.Context, id task.ID, reason string, from audit.Origin) (task.Task, error)
 	// Clear calls decide inside the transaction, perhaps more than once.
 	Clear(ctx context.Context, id task.ID, decide func(task.Task) (*task.Clear, error), words string, from audit.Origin) (task.Task, error)
+	// ClearMany returns how many matched, and what became of those whose turn came.
+	ClearMany(ctx context.Context, filter query.Expr, c task.ClearMany, from audit.Origin) (int64, []task.Cleared, error)
 	// Wait returns when the task is complete or ctx ends, with the task as it is.
 	Wait(ctx context.Context, id task.ID) (task.Row, error)
 	// Cancelling is what Cancel does to a task, for a store to do; Changed tells of

@@ -25,6 +25,14 @@ func (cl Clear) Done(t *Task) bool {
 		(cl.Completed.IsZero() || Millis(cl.Completed).Equal(t.Completed))
 }
 
+// Check returns an error about a time of completion that lies too far ahead.
+func (cl Clear) Check(now time.Time) error {
+	if cl.Completed.After(now.Add(maxFuture)) {
+		return Errorf(IllegalValue, "completed", "%s is more than 24 hours in the future", FormatTime(cl.Completed))
+	}
+	return nil
+}
+
 // ApplyClear ends t for good. On a complete task it changes nothing where it
 // asks for what is there already (a status without a time is compared alone),
 // and is refused as IllegalUpdate otherwise. The percentage stays where it was.
@@ -32,9 +40,8 @@ func (cl Clear) Done(t *Task) bool {
 func (t Task) ApplyClear(cl Clear, now time.Time) (Change, error) {
 	now = Millis(now)
 	cl.Completed = Millis(cl.Completed)
-	if cl.Completed.After(now.Add(maxFuture)) {
-		return Change{}, Errorf(IllegalValue, "completed", "%s is more than 24 hours in the future",
-			FormatTime(cl.Completed))
+	if err := cl.Check(now); err != nil {
+		return Change{}, err
 	}
 	if cl.Done(&t) {
 		return unchanged(t), nil
@@ -50,6 +57,29 @@ func (t Task) ApplyClear(cl Clear, now time.Time) (Change, error) {
 	c.Task.complete(cl.Status, cl.Completed, now)
 	c.add(now, EventCleared, cl.Actor, "cleared as %s%s", cl.Status, because(cl.Reason))
 	return c, nil
+}
+
+// ClearMany is a person's word about all tasks in progress that a filter selects.
+type ClearMany struct {
+	Clear Clear
+	// Limit is how many are cleared at most: the oldest first.
+	Limit int
+	// DryRun only says what would be done.
+	DryRun bool
+	// May refuses the tasks of sources that the person may not act on.
+	May func(sourceID string) error
+	// Words are those of the request.
+	Words string
+}
+
+// Cleared is what became of one task of many.
+type Cleared struct {
+	Row                  Row // without its Wire
+	UniqueName, Launcher string
+	// Changed says that it had ended, or was no longer one of them, when its turn came.
+	Changed bool
+	// Err is why it was not cleared, or would not be.
+	Err error
 }
 
 // ApplyCancel asks t to stop. Where nobody would hear it (queued, or nothing

@@ -27,6 +27,7 @@ func TestEveryColumnMoves(t *testing.T) {
 		// Row numbers that nothing refers to.
 		"accounts.seq", "entitlements.seq",
 		// What follows from the rows.
+		"tasks.unique_name", "tasks.description", "tasks.target_id", "tasks.target_name", "tasks.percent",
 		"deadlines.id", "deadlines.deadline", "tallies.dimension", "tallies.value", "tallies.level", "tallies.bucket", "tallies.n",
 		"tally_changes.seq", "tally_changes.dimension", "tally_changes.value", "tally_changes.bucket", "tally_changes.n",
 		"tasks.unique_name", "tasks.description", "tasks.target_id", "tasks.target_name", "tasks.percent",

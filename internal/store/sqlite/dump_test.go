@@ -26,6 +26,7 @@ func TestEveryColumnMoves(t *testing.T) {
 		// Row numbers that nothing refers to.
 		"tasks.seq", "accounts.seq", "entitlements.seq", "audit.seq", "clients.seq",
 		// What follows from the rows.
+		"tasks.duration", "tasks.unique_name", "tasks.description", "tasks.target_id", "tasks.target_name", "tasks.percent",
 		"tasks.deadline", "tallies.dimension", "tallies.value", "tallies.level", "tallies.bucket", "tallies.n",
 		"entitlements.attribute", "entitlements.native_identity",
 		"tasks.unique_name", "tasks.description", "tasks.target_id", "tasks.target_name", "tasks.percent", "tasks.duration",

@@ -335,6 +335,10 @@ func WantEverything(t *testing.T, s Store, full Everything) {
 		{Limit: 250, Count: true, Sort: oldestFirst(), Filter: query.Compare{Field: query.FieldSource, Values: []string{"source-3", "SOURCE-4"}}},
 		{Limit: 250, Count: true, Sort: oldestFirst(), Filter: query.Compare{Field: query.FieldLauncher, Values: []string{"zoë"}}},
 		{Limit: 250, Count: true, Sort: oldestFirst(), Filter: query.Compare{Field: query.FieldType, Values: []string{"QUARTZ"}}},
+		{Limit: 50, Sort: []query.Sorter{{Field: query.FieldUniqueName}}, Filter: query.Prefix{Field: query.FieldUniqueName, Value: "TASK 1"}},
+		{Limit: 50, Sort: []query.Sorter{{Field: query.FieldTargetName}}, Filter: query.Compare{Field: query.FieldTargetID, Values: []string{"t6"}}},
+		{Limit: 50, Sort: []query.Sorter{{Field: query.FieldDuration}}, Filter: query.Contains{Field: query.FieldDescription, Value: "s 9"}},
+		{Limit: 50, Sort: oldestFirst(), Filter: query.Range{Field: query.FieldPercent, Order: query.After, Value: "20"}},
 	} {
 		for _, since := range []time.Time{{}, start(), start().Add(100 * time.Hour)} {
 			if wrong := checkPage(t, s, full.Tasks, page, since); wrong != "" {

@@ -42,6 +42,15 @@ func crowd(n int, seed uint64) []task.Task {
 			t.Status = task.CompletionStatuses()[random.IntN(5)]
 			t.Completed = at.Add(time.Second)
 			t.Modified = t.Completed
+			if i%5 > 0 {
+				t.Launched = at.Add(time.Duration(i*i%9*50) * time.Millisecond)
+			}
+		}
+		if i%2 == 0 {
+			t.Target = &task.Target{ID: "T" + strconv.Itoa(i%40), Name: []string{"HR", "hr", "é", ""}[i/2%4]}
+		}
+		if i%3 == 0 {
+			t.Description, t.PercentComplete = "Reads "+strconv.Itoa(i), i%101
 		}
 	}
 	random.Shuffle(n, func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
@@ -147,6 +156,59 @@ func moments(tasks []task.Task) []time.Time {
 	return []time.Time{
 		everything(), time.UnixMilli(-5), first.Add(-time.Millisecond), first, middle.Add(-time.Millisecond), middle,
 		middle.Add(time.Hour), last.Add(-time.Millisecond), last, last.Add(time.Hour),
+	}
+}
+
+// orders are all that tasks can be sorted on but their creation, in both directions.
+func orders() []query.Sorter {
+	var all []query.Sorter
+	for _, f := range []query.Field{
+		query.FieldCompleted, query.FieldDuration, query.FieldUniqueName, query.FieldTargetName, query.FieldLauncher, query.FieldKind,
+		query.FieldStatus,
+	} {
+		all = append(all, query.Sorter{Field: f}, query.Sorter{Field: f, Desc: true})
+	}
+	return all
+}
+
+// testSorts joins pages of every order, each from where the one before it ended: sorted
+// from what the filter selects, and found along the order's own index.
+func testSorts(t trial) {
+	s := t.store
+	tasks := crowd(1500, 4)
+	load(t, s, tasks)
+	first := moments(tasks)[5]
+	for _, filter := range []query.Expr{
+		nil, query.Not{Term: query.Compare{Field: query.FieldLauncher, Values: []string{"system"}}}, // walks
+		query.Compare{Field: query.FieldStatus, Values: []string{"SUCCESS", "ERROR", "WARNING", "TERMINATED", "TEMPERROR"}}, // most
+		query.Compare{Field: query.FieldSource, Values: []string{"source-3", "source-4"}},                                   // few
+		query.Compare{Field: query.FieldTargetName, Values: []string{"hR"}},
+	} {
+		for _, by := range append(orders(), newestFirst()[0], oldestFirst()[0]) {
+			want := sorted(tasks, filter, first, by)
+			page := query.Page{Limit: 83, Filter: filter, Sort: []query.Sorter{by}}
+			var joined []task.ID
+			for {
+				rows, _, err := s.List(t.Context(), page, first)
+				if err != nil {
+					t.Fatal(err)
+				}
+				joined = append(joined, idsOf(t, rows)...)
+				if len(rows) < page.Limit {
+					break
+				}
+				last := rows[len(rows)-1]
+				page.After = &query.Position{Value: last.SortKey, Created: last.Created, ID: last.ID}
+			}
+			if diff := cmp.Diff(want, joined); diff != "" {
+				t.Fatalf("pages of %v by %v (-want +got):\n%s", filter, by, diff)
+			}
+			for _, offset := range []int{len(want) / 2, max(0, len(want)-3), len(want)} {
+				if wrong := checkPage(t, s, tasks, query.Page{Limit: 9, Offset: offset, Filter: filter, Sort: page.Sort}, first); wrong != "" {
+					t.Fatal(wrong)
+				}
+			}
+		}
 	}
 }
 

@@ -113,6 +113,7 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"writers that give up", testCancelledNeighbours},
 		{"paging", testPaging},
 		{"offsets", testOffsets},
+		{"sorts", testSorts},
 		{"large rows", testLargeRows},
 		{"counts", testCounts},
 		{"visibility", testVisibility},

@@ -103,6 +103,8 @@ func brokenTasks() map[string]breaks {
 		"count ignores visibility":           {"counts", func(in s) s { return countsAll{in} }},
 		"count ignores visibility at random": {"counts stay exact", func(in s) s { return countsAll{in} }},
 		"visible at the edge":                {"visibility", func(in s) s { return edge{in} }},
+		"position ignored":                   {"sorts", func(in s) s { return unplaced{in} }},
+		"equal values in any order":          {"sorts", func(in s) s { return tieless{in} }},
 		"far offsets off by one":             {"offsets", func(in s) s { return offByOne{in} }},
 		"change outside the transaction":     {"fencing", func(in s) s { return lostUpdate{in} }},
 		"late writes accepted":               {"fencing", func(in s) s { return overwriting{in} }},
@@ -161,6 +163,16 @@ func created(r task.Row) string {
 		panic(err)
 	}
 	return t.Created
+}
+
+// unplaced knows no cursor once tasks are sorted on something else than their creation.
+type unplaced struct{ storetest.Store }
+
+func (b unplaced) List(ctx context.Context, page query.Page, since time.Time) ([]task.Row, int64, error) {
+	if page.Sort[0].Field != query.FieldCreated {
+		page.After = nil
+	}
+	return b.Store.List(ctx, page, since)
 }
 
 // filtered lists by another filter than the one asked for.
