@@ -61,10 +61,11 @@ type Store struct {
 	closeFilesOnce sync.Once
 	closeErr       error
 
-	stmts    *statements
-	onTask   TaskHook
-	onChange func()
-	chain    atomic.Pointer[audit.Chain]
+	stmts      *statements
+	onTask     TaskHook
+	onDelivery DeliveryHook
+	onChange   func()
+	chain      atomic.Pointer[audit.Chain]
 
 	chunks *chunk.Codec
 }
