@@ -27,6 +27,9 @@ func (j *Jobs[TTx]) recoverOnce(ctx context.Context) {
 	if err := j.recoverRows(ctx); err != nil && ctx.Err() == nil {
 		j.log.WarnContext(ctx, "cannot look for orphaned jobs", slog.Any("error", err))
 	}
+	if err := j.recoverDeliveries(ctx); err != nil && ctx.Err() == nil {
+		j.log.WarnContext(ctx, "cannot look for late deliveries", slog.Any("error", err))
+	}
 }
 
 // recoverTasks looks at every task in progress: its job must wait or run.

@@ -93,6 +93,18 @@ func (a *api) endpoints() []endpoint {
 		add(http.MethodDelete, c.path+"/{id}", "revoke"+c.name, c.right, c.revoke)
 		add(http.MethodPost, c.path+"/{id}/rotate", "rotate"+c.name, c.right, c.rotate)
 	}
+	hooks := func(method, path, operation string, h handlerFunc) {
+		add(method, "/stint/v1/webhooks"+path, operation, manageWebhooks(), h)
+	}
+	hooks(http.MethodGet, "", "listWebhooks", a.listWebhooks)
+	hooks(http.MethodPost, "", "createWebhook", a.createWebhook)
+	hooks(http.MethodGet, "/{id}", "getWebhook", a.getWebhook)
+	hooks(http.MethodPatch, "/{id}", "patchWebhook", a.patchWebhook)
+	hooks(http.MethodDelete, "/{id}", "deleteWebhook", a.deleteWebhook)
+	hooks(http.MethodPost, "/{id}/rotate", "rotateWebhook", a.rotateWebhook)
+	hooks(http.MethodPost, "/{id}/test", "testWebhook", a.testWebhook)
+	hooks(http.MethodGet, "/{id}/deliveries", "listDeliveries", a.listDeliveries)
+	hooks(http.MethodPost, "/{id}/deliveries/{deliveryId}/redeliver", "redeliver", a.redeliver)
 	return all
 }
 

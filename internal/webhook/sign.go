@@ -32,7 +32,9 @@ func NewSecret() []byte {
 }
 
 // ShowSecret writes a key as receivers take it.
-func ShowSecret(secret []byte) string { return secretPrefix + base64.StdEncoding.EncodeToString(secret) }
+func ShowSecret(secret []byte) string {
+	return secretPrefix + base64.StdEncoding.EncodeToString(secret)
+}
 
 // Headers returns what says whose a message is, signed with each of the keys.
 func Headers(id task.ID, now time.Time, body []byte, secrets ...[]byte) map[string]string {

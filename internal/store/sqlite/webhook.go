@@ -313,4 +313,3 @@ func (s *Store) PurgeDeliveries(ctx context.Context, before int64, limit int) (i
 	})
 	return int(n), err
 }
-
