@@ -142,7 +142,7 @@ func aScope(path string, v any) error {
 	return oneOf(
 		"sp:scopes:all", "idn:task-management:read", "idn:task-management:write", "idn:sources:read", "idn:sources:manage",
 		"idn:accounts:read", "idn:entitlement:read", "idn:entitlement:manage", "sp:all-personal-access-tokens:manage",
-		"sp:oauth-client:manage", "stint:audit:read",
+		"sp:oauth-client:manage", "stint:audit:read", "stint:webhooks:manage",
 	)(path, v)
 }
 

@@ -266,7 +266,7 @@ func checkSuccess(route route, request *http.Request, response *http.Response, t
 }
 
 func isList(operationID string) bool {
-	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges", "listTokens", "listApplications", "listAudit"} {
+	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges", "listTokens", "listApplications", "listAudit", "listWebhooks", "listDeliveries"} {
 		if strings.HasPrefix(operationID, list) {
 			return true
 		}
@@ -331,6 +331,16 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeAuditEntry(text)
 	case "listTaskChanges":
 		return DecodeChanges(text)
+	case "listWebhooks":
+		return DecodeWebhookList(text)
+	case "getWebhook", "patchWebhook", "deleteWebhook":
+		return DecodeWebhook(text, false)
+	case "createWebhook", "rotateWebhook":
+		return DecodeWebhook(text, true)
+	case "listDeliveries":
+		return DecodeDeliveryList(text)
+	case "testWebhook", "redeliver":
+		return DecodeDelivery(text)
 	}
 	return decodeAuth(operationID, text)
 }
