@@ -18,8 +18,24 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/stint
+build: console ## build bin/stint, the console included
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/stint ./cmd/stint
+
+# The console is built into the program; without it, Go alone builds a program that says so.
+CONSOLE := internal/console/dist/index.html
+WEB     := web/node_modules/.package-lock.json
+
+.PHONY: console
+console: $(CONSOLE) ## build the web console (Node.js 20.19 or later)
+
+$(CONSOLE): $(WEB) api/openapi.yaml $(shell find web -path web/node_modules -prune -o -type f -print)
+	cd web && npm run --silent build
+	@touch $@
+
+# npm leaves this file when it is done.
+$(WEB): web/package-lock.json
+	cd web && npm ci --ignore-scripts
+	@touch $@
 
 .PHONY: run
 run: build ## serve on .stint/ and run an example as a tracked task (LISTEN=, OPS=)
@@ -27,8 +43,9 @@ run: build ## serve on .stint/ and run an example as a tracked task (LISTEN=, OP
 
 # The race detector needs a C compiler, the program does not.
 .PHONY: test
-test: ## run all tests; installs what they need beside Go
+test: console ## run all tests; installs what they need beside Go
 	@scripts/test-deps.sh
+	cd web && npm run --silent test
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./...
 	cd test/examples && $(GO) test -count=1 ./...
 
@@ -53,14 +70,24 @@ bench-once: ## run every benchmark once, small, so that they cannot rot
 	$(GO) test -run '^$$' -bench . -benchtime 1x -short ./...
 
 .PHONY: fmt
-fmt: $(TOOLS)/golangci-lint ## format the code
+fmt: $(TOOLS)/golangci-lint $(WEB) ## format the code
 	$(TOOLS)/golangci-lint fmt
+	cd web && npm run --silent format
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint ## check style, imports and the rules between packages
+lint: $(TOOLS)/golangci-lint lint-web ## check style, imports and the rules between packages
 	$(TOOLS)/golangci-lint run
 	$(TOOLS)/golangci-lint fmt --diff
 	cd test/examples && $(TOOLS)/golangci-lint run && $(TOOLS)/golangci-lint fmt --diff
+
+.PHONY: lint-web
+lint-web: $(WEB) # and that the console's types are those of the API
+	cd web && npm run --silent lint
+	cd web && npm run --silent types:check
+
+.PHONY: types
+types: $(WEB) ## write the console's types from api/openapi.yaml
+	cd web && npm run --silent types
 
 .PHONY: tidy
 tidy: ## check that go.mod names what is used
@@ -72,7 +99,8 @@ check: tidy lint build test bench-once ## all that must hold before a change lan
 
 .PHONY: clean
 clean: ## remove what was built (not .stint/)
-	rm -rf bin
+	rm -rf bin web/node_modules
+	find internal/console/dist -mindepth 1 -not -name .gitkeep -delete
 
 $(TOOLS)/golangci-lint: Makefile
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)

@@ -2,6 +2,9 @@ module stint
 
 go 1.26.8
 
+// Go files in what npm installs are not ours.
+ignore ./web
+
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/coreos/go-oidc/v3 v3.21.0

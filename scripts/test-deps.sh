@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Go: a C compiler, for the race detector;
 # PostgreSQL's server, which they start themselves; for test/backup sqlite3; for
-# test/examples systemd's verifier of units; and for test/clients curl, jq, Python 3,
-# Node.js, and what package-lock.json names.
+# test/examples systemd's verifier of units; for test/clients curl, jq, Python 3 and
+# Node.js; for test/console Chromium; and what package-lock.json names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,12 +19,13 @@ need node nodejs
 need npm npm
 need systemd-analyze systemd
 need sqlite3 sqlite3
+need chromium chromium fonts-dejavu-core
 if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
 	need initdb postgresql
 fi
 if [ ${#packages[@]} -gt 0 ]; then
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-		echo "The tests need a C compiler (gcc), PostgreSQL 15 or later (initdb, pg_ctl), systemd-analyze, sqlite3, curl, jq, python3, node and npm; please install what is missing: ${packages[*]}" >&2
+		echo "The tests need a C compiler (gcc), PostgreSQL 15 or later (initdb, pg_ctl), systemd-analyze, sqlite3, curl, jq, python3, node, npm and chromium; please install what is missing: ${packages[*]}" >&2
 		exit 1
 	fi
 	apt-get update -q
@@ -35,12 +36,12 @@ if [ ${#packages[@]} -gt 0 ]; then
 	fi
 	apt-get install -yq --no-install-recommends "${packages[@]}"
 fi
-if ! node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; then
-	echo "The tests need Node.js 18 or later; this is $(node --version)." >&2
+if ! node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then
+	echo "The tests and the console need Node.js 20.19 or later; this is $(node --version)." >&2
 	exit 1
 fi
 
-for folder in test/clients/js test/clients/oidc; do
+for folder in test/clients/js test/clients/oidc test/console; do
 	# npm leaves this file when it is done.
 	done=$folder/node_modules/.package-lock.json
 	if [ ! -e "$done" ] || [ "$folder/package-lock.json" -nt "$done" ]; then

@@ -28,6 +28,7 @@ import (
 	"stint/internal/auth"
 	"stint/internal/config"
 	"stint/internal/courier"
+	"stint/internal/console"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
 	"stint/internal/principal"
@@ -171,6 +172,11 @@ func (a *App) setUpAPI(
 	}
 	options.TrustedProxies, options.CORSOrigins = a.cfg.TrustedProxies, a.cfg.CORSOrigins
 	options.RateLimit = httpapi.RateLimit(a.cfg.RateLimit)
+	pages, err := console.New()
+	if err != nil {
+		return fmt.Errorf("open the console: %w", err)
+	}
+	options.Console = pages
 	handler, err := httpapi.New(options)
 	if err != nil {
 		return fmt.Errorf("build the API: %w", err)
@@ -205,8 +211,8 @@ func (a *App) setUpAuth(ctx context.Context, keys *auth.Keyring, o *httpapi.Opti
 		external.Grants = append(external.Grants, grant)
 	}
 	a.auth, err = auth.NewService(ctx, auth.Options{
-		Store: a.store, Keyring: keys, Issuer: a.tokenIssuer(o), Lifetime: time.Duration(a.cfg.TokenLifetime), External: external,
-		Now: o.Now, Log: a.log,
+		Store: a.store, Keyring: keys, Issuer: a.tokenIssuer(o), Lifetime: time.Duration(a.cfg.TokenLifetime),
+		SessionLifetime: time.Duration(a.cfg.SessionLifetime), External: external, Now: o.Now, Log: a.log,
 	})
 	if err != nil {
 		return err

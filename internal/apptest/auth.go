@@ -246,3 +246,27 @@ func decodeAuth(operationID string, text []byte) error {
 	}
 	return fmt.Errorf("no decoder is known for %s", operationID)
 }
+
+func decodeSession(data []byte) error {
+	rights := map[string]member{}
+	for _, name := range []string{
+		"readTasks", "endTasks", "launchTasks", "readSources", "manageSources", "changeSources", "loadAccounts", "loadEntitlements",
+		"readAccounts", "readEntitlements", "manageTokens", "manageApplications", "readAudit",
+	} {
+		rights[name] = member{check: oneOf("all", "own", "none")}
+	}
+	return decode(data, anObject(map[string]member{
+		"kind":    {check: oneOf("client", "oidc", "open")},
+		"user":    {check: someText},
+		"client":  {check: aString},
+		"levels":  {check: anArray(someText)},
+		"scopes":  {check: anArray(aScope)},
+		"sources": {check: anArray(someText)},
+		"expires": {check: orNull(aDateTime)},
+		"rights":  {check: anObject(rights)},
+	}))
+}
+
+func decodeSessionWays(data []byte) error {
+	return decode(data, anObject(map[string]member{"client": {check: aBool}, "oidc": {check: aBool}}))
+}

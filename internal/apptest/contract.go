@@ -311,6 +311,10 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeCleared(text)
 	case "reportTask":
 		return DecodeReportAnswer(text)
+	case "getSession", "startSession":
+		return decodeSession(text)
+	case "endSession", "listSessionWays":
+		return decodeSessionWays(text)
 	case "listDefinitions":
 		return DecodeDefinitions(text)
 	case "createSource", "getSource", "patchSource":

@@ -31,8 +31,9 @@ const (
 	SourceUpdate Action = "source.update"
 	SourceDelete Action = "source.delete"
 
-	TokenIssue   Action = "token.issue"  // an access token, to a client
-	TokenRefuse  Action = "token.refuse" // refusals, counted
+	TokenIssue   Action = "token.issue"   // an access token, to a client
+	TokenRefuse  Action = "token.refuse"  // refusals, counted
+	SessionStart Action = "session.start" // of the console
 	ClientCreate Action = "client.create"
 	ClientRotate Action = "client.rotate" // another secret
 	ClientRevoke Action = "client.revoke"
@@ -87,7 +88,7 @@ type Entry struct {
 func Actions() []Action {
 	return []Action{
 		Launch, Cancel, Clear, Import, Expire, SourceCreate, SourceUpdate, SourceDelete,
-		TokenIssue, TokenRefuse, ClientCreate, ClientRotate, ClientRevoke, KeyRotate,
+		TokenIssue, TokenRefuse, SessionStart, ClientCreate, ClientRotate, ClientRevoke, KeyRotate,
 		WebhookCreate, WebhookUpdate, WebhookDelete, WebhookRotate, WebhookTest, WebhookRedeliver, WebhookDisable,
 	}
 }

@@ -1,6 +1,6 @@
 // Package auth makes and checks what people and programs prove themselves with:
-// the key file, the secrets of clients, access tokens, and the tokens of a
-// trusted identity provider.
+// the key file, the secrets of clients, access tokens, sessions of the console,
+// and the tokens of a trusted identity provider.
 //
 // It owns the keys derived from the key file, the signing keys and their
 // rotation, access tokens (RFC 9068), and who a bearer is. It does not own who may

@@ -30,6 +30,7 @@ const (
 	purposeSigning = "signing keys"
 	purposeFirst   = "the id of the first client"
 	purposeHooks   = "webhook secrets"
+	purposeSession = "sessions of the console"
 	// PurposeReports is that of the key of report tokens, PurposeAudit of the chain
 	// of audit entries, PurposeAuditHead of the signature of its head.
 	PurposeReports   = "report tokens"

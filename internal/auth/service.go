@@ -39,6 +39,8 @@ type Options struct {
 	Issuer string
 	// Lifetime is that of an access token, up to MaxLifetime.
 	Lifetime time.Duration
+	// SessionLifetime is that of a session of the console, up to MaxSession.
+	SessionLifetime time.Duration
 	// External, where its issuer is set, is an identity provider that is trusted, too.
 	External External
 	Now      func() time.Time
@@ -52,6 +54,7 @@ type Service struct {
 	keyring  *Keyring
 	issuer   string
 	lifetime time.Duration
+	session  time.Duration // how long one lasts
 	now      func() time.Time
 	keys     *keys
 	clients  *clients
@@ -66,7 +69,7 @@ type Service struct {
 // store's.
 func NewService(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		store: o.Store, keyring: o.Keyring, issuer: o.Issuer, lifetime: o.Lifetime, now: o.Now,
+		store: o.Store, keyring: o.Keyring, issuer: o.Issuer, lifetime: o.Lifetime, session: o.SessionLifetime, now: o.Now,
 		keys:    &keys{store: o.Store, keyring: o.Keyring, now: o.Now},
 		clients: &clients{store: o.Store, now: o.Now, byID: map[task.ID]cachedClient{}},
 		guesses: newGuesses(o.Now),

@@ -87,7 +87,7 @@ func openStore(tb testing.TB, path string, shared bool) *sqlite.Store {
 func (b *bench) service(tb testing.TB, s Store) *Service {
 	tb.Helper()
 	made, err := NewService(tb.Context(), Options{
-		Store: s, Keyring: b.keyring, Issuer: issuer, Lifetime: time.Hour, Now: b.clock.Now, Log: slog.New(slog.DiscardHandler),
+		Store: s, Keyring: b.keyring, Issuer: issuer, Lifetime: time.Hour, SessionLifetime: time.Hour, Now: b.clock.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		tb.Fatal(err)

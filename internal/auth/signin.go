@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"stint/internal/audit"
 	"stint/internal/principal"
@@ -15,16 +16,10 @@ import (
 // belong together, TooMany where that was tried too often from the address, and
 // IllegalValue about "scope".
 func (s *Service) SignIn(ctx context.Context, id, secret, scope string, from audit.Origin) (principal.Grant, error) {
-	c, known, err := s.clientOf(ctx, id)
+	now := s.now()
+	c, err := s.admitted(ctx, id, secret, now, from)
 	if err != nil {
 		return principal.Grant{}, err
-	}
-	now := s.now()
-	if !s.keyring.matches(secret, c.Digest) || !known {
-		return principal.Grant{}, s.refused(id, "its id and secret do not belong together", from)
-	}
-	if !c.Live(now) {
-		return principal.Grant{}, s.refused(id, "it was revoked or has expired", from)
 	}
 	scopes, err := narrowed(scope, c.Scopes)
 	if err != nil {
@@ -40,6 +35,21 @@ func (s *Service) SignIn(ctx context.Context, id, secret, scope string, from aud
 		At: at, Origin: from, Action: audit.TokenIssue, Object: string(c.ID), Words: "scope " + joinScopes(scopes),
 	})
 	return principal.Grant{AccessToken: token, Lifetime: s.lifetime, Scopes: scopes}, err
+}
+
+// admitted returns the client that an id and its secret belong to.
+func (s *Service) admitted(ctx context.Context, id, secret string, now time.Time, from audit.Origin) (principal.Client, error) {
+	c, known, err := s.clientOf(ctx, id)
+	if err != nil {
+		return c, err
+	}
+	if !s.keyring.matches(secret, c.Digest) || !known {
+		return c, s.refused(id, "its id and secret do not belong together", from)
+	}
+	if !c.Live(now) {
+		return c, s.refused(id, "it was revoked or has expired", from)
+	}
+	return c, nil
 }
 
 // clientOf reads a client afresh: a new secret is good at once, an old one at once

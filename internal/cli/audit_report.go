@@ -30,7 +30,7 @@ func newAuditReportCommand(s *session, conn *connection) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !all && len(f.actions) == 0 {
-				f.filter = client.AllOf("not "+client.AnyOf("action", "task.launch", "task.expire", "token.issue", "token.refuse"), f.filter)
+				f.filter = client.AllOf("not "+client.AnyOf("action", "task.launch", "task.expire", "token.issue", "token.refuse", "session.start"), f.filter)
 			}
 			filter, err := f.expression(s)
 			if err != nil {
@@ -153,6 +153,7 @@ func whatWasDone(action string, after *auditedThing) string {
 		"task.launch": "launched", "task.cancel": "cancelled", "task.clear": "cleared", "task.expire": "ended with its retention",
 		"task.import": "imported tasks", "source.create": "created the source", "source.update": "changed the source",
 		"source.delete": "deleted the source", "token.issue": "signed in", "token.refuse": "was refused a token",
+		"session.start": "signed in to the console",
 		"client.create": "created the client", "client.rotate": "gave the client another secret", "client.revoke": "revoked the client",
 		"key.rotate": "changed the signing key",
 	}

@@ -65,6 +65,7 @@ func newServeCommand(s *session) *cobra.Command {
 	f.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug (every request), info, warn or error")
 	f.StringVar(&cfg.PublicURL, "public-url", "", "URL under which clients know the API, and which signs its tokens; that of --listen where it is not given")
 	f.Var(&cfg.TokenLifetime, "token-lifetime", "how long an access token is good: 1m to 1d")
+	f.Var(&cfg.SessionLifetime, "session-lifetime", "how long a session of the console lasts: 1m to 7d")
 	f.StringVar(&cfg.OIDCIssuer, "oidc-issuer", "", "URL of an OpenID Connect provider whose access tokens are trusted, too")
 	f.StringVar(&cfg.OIDCAudience, "oidc-audience", "", "the audience that its tokens must be for")
 	f.StringArrayVar(&cfg.OIDCGrants, "oidc-grant", nil,

@@ -53,6 +53,8 @@ type Config struct {
 	PublicURL string
 	// TokenLifetime is that of an access token.
 	TokenLifetime Duration
+	// SessionLifetime is how long a session of the console lasts.
+	SessionLifetime Duration
 	// OIDCIssuer is an identity provider whose tokens for OIDCAudience are trusted,
 	// too; OIDCGrants say what a claim's value gives, as CLAIM:VALUE=LEVEL or
 	// CLAIM:VALUE=SCOPE.
@@ -77,7 +79,8 @@ func Default() Config {
 	return Config{
 		DB: "stint.db", Role: RoleAll, Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081",
 		Visibility: Duration(90 * day), Retention: Duration(90 * day), ShutdownTimeout: Duration(30 * time.Second),
-		Workers: 4, MaxUpload: 1 << 30, TokenLifetime: Duration(15 * time.Minute), LogFormat: "text", LogLevel: "info",
+		Workers: 4, MaxUpload: 1 << 30, TokenLifetime: Duration(15 * time.Minute), SessionLifetime: Duration(12 * time.Hour),
+		LogFormat: "text", LogLevel: "info",
 	}
 }
 
@@ -114,6 +117,8 @@ func (c *Config) Validate() error {
 	check((c.TLSCert == "") == (c.TLSKey == ""), "--tls-cert and --tls-key go together: both or none")
 	check(c.TokenLifetime >= Duration(time.Minute) && c.TokenLifetime <= Duration(day),
 		"--token-lifetime %s is not allowed: 1m to 1d", c.TokenLifetime)
+	check(c.SessionLifetime >= Duration(time.Minute) && c.SessionLifetime <= Duration(7*day),
+		"--session-lifetime %s is not allowed: 1m to 7d", c.SessionLifetime)
 	check(c.PublicURL == "" || isBaseURL(c.PublicURL), "--public-url %q is not a URL: like https://stint.example.com", c.PublicURL)
 	check((c.OIDCIssuer == "") == (c.OIDCAudience == ""), "--oidc-issuer and --oidc-audience go together: both or none")
 	check(c.OIDCIssuer == "" || isBaseURL(c.OIDCIssuer), "--oidc-issuer %q is not a URL: like https://login.example.com", c.OIDCIssuer)

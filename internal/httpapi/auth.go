@@ -19,6 +19,9 @@ type Auth interface {
 	// StillLive refuses whom Bearer returned before, once their client was revoked.
 	StillLive(ctx context.Context, p *principal.Principal) error
 	SignIn(ctx context.Context, id, secret, scope string, from audit.Origin) (principal.Grant, error)
+	// StartSession is SignIn for a browser, Session what Bearer is for a token.
+	StartSession(ctx context.Context, id, secret string, from audit.Origin) (principal.Session, error)
+	Session(ctx context.Context, token string) (principal.Session, error)
 	// PublicKeys returns a JSON Web Key Set.
 	PublicKeys(ctx context.Context) ([]byte, error)
 
@@ -48,6 +51,9 @@ func (a *api) authenticate(r *http.Request) (*principal.Principal, error) {
 		return principal.Anyone(), nil
 	}
 	headers := r.Header.Values("Authorization")
+	if token, ok := sessionToken(r); ok {
+		return a.authenticateSession(r, token, len(headers) > 0)
+	}
 	if len(headers) == 0 {
 		return nil, task.Errorf(task.Unauthenticated, "", "JWT validation failed: there is no token; send Authorization: Bearer TOKEN")
 	}

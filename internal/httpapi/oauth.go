@@ -56,7 +56,7 @@ func (a *api) issueToken(w http.ResponseWriter, r *http.Request) error {
 	for i, s := range grant.Scopes {
 		words[i] = string(s)
 	}
-	return writeAny(w, http.StatusOK, map[string]any{
+	return writeAny(w, map[string]any{
 		"access_token": grant.AccessToken, "token_type": "bearer", "expires_in": int64(grant.Lifetime / time.Second),
 		"scope": strings.Join(words, " "),
 	})
@@ -192,7 +192,7 @@ func writeOAuthError(w http.ResponseWriter, status int, code, description string
 
 // oauthInfo tells clients where things are, as the original does.
 func (a *api) oauthInfo(w http.ResponseWriter, _ *http.Request) error {
-	return writeAny(w, http.StatusOK, map[string]string{
+	return writeAny(w, map[string]string{
 		"tenantId": a.tenantID, "tenantName": "stint",
 		"authorizeEndpoint": a.issuer + "/oauth/authorize", "tokenEndpoint": a.issuer + "/oauth/token",
 	})
@@ -200,7 +200,7 @@ func (a *api) oauthInfo(w http.ResponseWriter, _ *http.Request) error {
 
 // discovery is the document of OpenID Connect Discovery and of RFC 8414.
 func (a *api) discovery(w http.ResponseWriter, _ *http.Request) error {
-	return writeAny(w, http.StatusOK, map[string]any{
+	return writeAny(w, map[string]any{
 		"issuer": a.issuer, "token_endpoint": a.issuer + "/oauth/token", "jwks_uri": a.issuer + "/oauth/jwks",
 		"grant_types_supported":                 []string{"client_credentials"},
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
@@ -224,11 +224,11 @@ func (a *api) publicKeys(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func writeAny(w http.ResponseWriter, status int, v any) error {
+func writeAny(w http.ResponseWriter, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
-	writeJSON(w, status, body)
+	writeJSON(w, http.StatusOK, body)
 	return nil
 }

@@ -63,7 +63,7 @@ func (a *api) limit(next http.Handler) http.Handler {
 	return a.adapt(func(w http.ResponseWriter, r *http.Request) error {
 		// Sign-ins have a limit of their own, which no stranger at the same address can
 		// use up.
-		if strings.Trim(r.URL.Path, "/") == "oauth/token" {
+		if path := strings.Trim(r.URL.Path, "/"); path == "oauth/token" || path == "stint/v1/session" && r.Method == http.MethodPost {
 			next.ServeHTTP(w, r)
 			return nil
 		}
@@ -75,7 +75,8 @@ func (a *api) limit(next http.Handler) http.Handler {
 	})
 }
 
-// key names the caller: an access token, or an address where there is none.
+// key names the caller: an access token or a session, or an address where there is
+// none.
 func (l *rateLimiter) key(r *http.Request) uint64 {
 	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if token = strings.TrimSpace(token); token != "" {
@@ -84,6 +85,9 @@ func (l *rateLimiter) key(r *http.Request) uint64 {
 			token = token[:i]
 		}
 		return maphash.String(l.seed, "token "+token)
+	}
+	if session, ok := sessionToken(r); ok {
+		return maphash.String(l.seed, "session "+session)
 	}
 	address := senderFrom(r).address
 	if address.Is6() {

@@ -14,6 +14,13 @@ import (
 
 func public() principal.Right { return principal.Right{Public: true} }
 
+// anyRight is everybody's who is known.
+func anyRight() principal.Right {
+	return principal.Right{
+		Doing: "see who you are", Scopes: principal.Scopes(), Levels: principal.Levels(), Applications: true,
+	}
+}
+
 func readTasks() principal.Right {
 	return principal.Right{
 		Doing: "read tasks", Scopes: []principal.Scope{principal.TasksRead, principal.TasksWrite},

@@ -40,7 +40,10 @@ func TestEveryRouteAsksForARight(t *testing.T) {
 			t.Errorf("%s %s asks for %+v", route.Method, route.Path, r)
 		}
 	}
-	want := []string{"POST /oauth/token", "GET /oauth/info", "GET /oauth/jwks", "GET /.well-known/openid-configuration"}
+	want := []string{
+		"POST /stint/v1/session", "DELETE /stint/v1/session", "GET /stint/v1/session/ways",
+		"POST /oauth/token", "GET /oauth/info", "GET /oauth/jwks", "GET /.well-known/openid-configuration",
+	}
 	if diff := cmp.Diff(want, everybody); diff != "" {
 		t.Errorf("routes for everybody (-want +got):\n%s", diff)
 	}

@@ -55,9 +55,9 @@ func (a *api) endpoints() []endpoint {
 	}
 	add(http.MethodGet, "/stint/v1/tasks", "listTasks", readTasks(), a.listTasks)
 	add(http.MethodPost, "/stint/v1/tasks", "launchTask", launchTasks(), a.launchTask)
+	add(http.MethodPost, "/stint/v1/tasks/clear", "clearTasks", endTasks(), a.clearTasks)
 	add(http.MethodGet, "/stint/v1/tasks/events", "followTasks", readTasks(), a.followTasks)
 	all[len(all)-1].form = formEvents
-	add(http.MethodPost, "/stint/v1/tasks/clear", "clearTasks", endTasks(), a.clearTasks)
 	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", readTasks(), a.getTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", runTasks(), a.reportTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", endTasks(), a.cancelTask)
@@ -75,6 +75,10 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodDelete, "/stint/v1/sources/{id}", "deleteSource", manageSources(), a.deleteSource)
 	add(http.MethodGet, "/stint/v1/audit", "listAudit", readAudit(), a.listAudit)
 	add(http.MethodGet, "/stint/v1/audit/{id}", "getAuditEntry", readAudit(), a.getAuditEntry)
+	add(http.MethodGet, "/stint/v1/session", "getSession", anyRight(), a.getSession)
+	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
+	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
+	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
 	add(http.MethodPost, "/oauth/token", "issueToken", public(), a.issueToken)
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
@@ -172,7 +176,11 @@ func (a *api) mux() *http.ServeMux {
 	for path, methods := range byPath {
 		mux.Handle(path, a.resource(methods))
 	}
-	mux.Handle("/", a.adapt(func(_ http.ResponseWriter, r *http.Request) error {
+	mux.Handle("/", a.adapt(func(w http.ResponseWriter, r *http.Request) error {
+		if a.isConsole(r) {
+			a.console.ServeHTTP(w, r)
+			return nil
+		}
 		if _, err := a.authenticate(r); err != nil {
 			return err
 		}

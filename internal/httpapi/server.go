@@ -47,6 +47,13 @@ type Tasks interface {
 	Changed(t *task.Task)
 }
 
+// Console is the application for browsers.
+type Console interface {
+	http.Handler
+	// IsFile tells the paths of its files from those of its pages.
+	IsFile(path string) bool
+}
+
 // Feed tells which tasks have changed.
 type Feed interface {
 	// Follow calls tell with where it begins, at once; then with the tasks that filter
@@ -89,6 +96,8 @@ type Options struct {
 	// CORSOrigins are the sites whose pages may call the API from a browser.
 	CORSOrigins []string
 	RateLimit   RateLimit
+	// Console, where set, serves the web console.
+	Console Console
 }
 
 type api struct {
@@ -113,6 +122,7 @@ type api struct {
 	now      func() time.Time
 	draining func() bool
 
+	console     Console // nil where there is none
 	hostAllowed func(string) bool
 	crossOrigin *http.CrossOriginProtection
 	proxies     []netip.Prefix
@@ -131,7 +141,7 @@ func New(o Options) (http.Handler, error) {
 		store: o.Store, tasks: o.Tasks, feed: o.Feed, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, webhooks: o.Webhooks, catalog: o.Catalog,
 		table: query.Tasks(o.Catalog), richer: query.StintTasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
-		hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
+		console: o.Console, hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
 	}
 	var err error
 	if a.crossOrigin, err = sameSite(o.CORSOrigins); err != nil {

@@ -25,6 +25,13 @@ type Principal struct {
 	Expires time.Time
 }
 
+// Session is what a browser signs its requests with, in a cookie.
+type Session struct {
+	Token     string
+	Principal *Principal
+	Expires   time.Time
+}
+
 // Anyone is who asks a server that asks for no tokens: it may do everything.
 func Anyone() *Principal {
 	return &Principal{Name: "anonymous", User: true, Levels: []Level{OrgAdmin}, Scopes: []Scope{AllScopes}}

@@ -1,0 +1,96 @@
+// Every page, in both themes and on a phone: axe finds no serious fault, and nothing is wider
+// than the screen. SCREENSHOTS=DIR keeps what the pages look like.
+//
+// usage: node --test looks.test.mjs
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import axe from 'axe-core';
+import { launchBrowser, openAs, openPage, Stint } from './lib.mjs';
+
+const screenshots = process.env.SCREENSHOTS;
+
+let stint;
+let browser;
+let pages;
+before(async () => {
+  [stint, browser] = await Promise.all([Stint.withTasks(2_000), launchBrowser()]);
+  const source = await stint.ask('POST', '/stint/v1/sources', {
+    name: 'Directory of people',
+    type: 'DelimitedFile',
+    connectorAttributes: { accountId: 'id', displayName: 'name' },
+  });
+  const failed = await stint.ask('GET', '/stint/v1/tasks?limit=1&filters=' + encodeURIComponent('completionStatus eq "ERROR"'));
+  pages = {
+    overview: '/',
+    tasks: '/tasks?status=ERROR&status=IN_PROGRESS&since=7d',
+    'tasks-none': '/tasks?name=nothing+of+this+name',
+    task: `/tasks/${failed[0].id}`,
+    sources: '/sources',
+    source: `/sources/${source.id}?tab=settings`,
+    tokens: '/tokens',
+    audit: '/audit',
+    nowhere: '/nowhere',
+  };
+});
+after(async () => {
+  await browser?.close();
+  await stint?.remove();
+});
+
+/** Waits until a page shows what it is to show, and not that it loads. */
+async function settled(page) {
+  await page.getByRole('main').waitFor();
+  await page.waitForFunction(() => document.querySelector('[aria-busy="true"]') === null && document.querySelector('h1, main p') !== null);
+}
+
+async function faultsOf(page) {
+  // Over the debugger, which no content security policy binds.
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+  );
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(' | ')}`);
+}
+
+async function keep(page, name) {
+  if (!screenshots) return;
+  mkdirSync(screenshots, { recursive: true });
+  await page.screenshot({ path: join(screenshots, `${name}.png`) });
+}
+
+const screens = {
+  light: { viewport: { width: 1440, height: 900 }, colorScheme: 'light' },
+  dark: { viewport: { width: 1440, height: 900 }, colorScheme: 'dark' },
+  'phone-light': { viewport: { width: 390, height: 844 }, colorScheme: 'light' },
+  'phone-dark': { viewport: { width: 390, height: 844 }, colorScheme: 'dark' },
+};
+
+for (const [screen, options] of Object.entries(screens)) {
+  test(`every page is in order: ${screen}`, async () => {
+    const { page, close } = await openAs(browser, stint, stint.admin, '/', options);
+    const faults = [];
+    for (const [name, path] of Object.entries(pages)) {
+      await page.goto(path);
+      await settled(page);
+      await keep(page, `${name}-${screen}`);
+      for (const fault of await faultsOf(page)) faults.push(`${name}: ${fault}`);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      if (width > options.viewport.width) faults.push(`${name} is ${width} wide`);
+    }
+    assert.deepEqual(faults, []);
+    await close();
+  });
+
+  test(`the way in is in order: ${screen}`, async () => {
+    const { page, close } = await openPage(browser, stint, options);
+    await page.goto('/');
+    await page.getByRole('heading', { name: 'Sign in to Stint' }).waitFor();
+    await keep(page, `signin-${screen}`);
+    assert.deepEqual(await faultsOf(page), []);
+    await close();
+  });
+}
