@@ -251,7 +251,7 @@ func decodeSession(data []byte) error {
 	rights := map[string]member{}
 	for _, name := range []string{
 		"readTasks", "endTasks", "launchTasks", "readSources", "manageSources", "changeSources", "loadAccounts", "loadEntitlements",
-		"readAccounts", "readEntitlements", "manageTokens", "manageApplications", "readAudit",
+		"readAccounts", "readEntitlements", "manageTokens", "manageApplications", "readAudit", "manageWebhooks",
 	} {
 		rights[name] = member{check: oneOf("all", "own", "none")}
 	}

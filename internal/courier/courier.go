@@ -77,9 +77,6 @@ func (c *Courier) Post(ctx context.Context, to string, headers map[string]string
 	for name, value := range headers {
 		req.Header.Set(name, value)
 	}
-	// The receiver knows a repeat by its id: a connection that was closed meanwhile is
-	// replaced as for a GET.
-	req.Header["Idempotency-Key"] = nil
 	answer, err := c.client.Do(req) //nolint:gosec // the address is an administrator's word
 	if err != nil {
 		if outer, ok := errors.AsType[*url.Error](err); ok {
