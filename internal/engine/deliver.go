@@ -83,9 +83,11 @@ func (j *Jobs[TTx]) FollowDelivery(ctx context.Context, tx TTx, before, after *w
 	if after.State != webhook.Pending || after.Job != 0 {
 		return nil
 	}
-	inserted, err := j.client.InsertTx(ctx, tx, deliveryArgs{after.ID}, &river.InsertOpts{
-		Queue: deliveryQueue, ScheduledAt: after.NextAttempt,
-	})
+	o := river.InsertOpts{Queue: deliveryQueue}
+	if after.NextAttempt.After(j.now()) { // else the queue would wait for its scheduler
+		o.ScheduledAt = after.NextAttempt
+	}
+	inserted, err := j.client.InsertTx(ctx, tx, deliveryArgs{after.ID}, &o)
 	if err != nil {
 		return fmt.Errorf("queue a delivery: %w", err)
 	}

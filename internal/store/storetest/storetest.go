@@ -30,6 +30,7 @@ type Store interface {
 	Runs
 	Audits
 	Clients
+	Webhooks
 	Dumps
 	Feeds
 	// Get returns a task created after since; else NotFound.
@@ -178,6 +179,11 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"client list", testClientList},
 		{"signing keys", testSigningKeys},
 		{"first signing key at once", testFirstSigningKeyAtOnce},
+		{"webhooks", testWebhooks},
+		{"webhooks at once", testWebhooksAtOnce},
+		{"webhook told", testWebhookTold},
+		{"delivery list", testDeliveryList},
+		{"late deliveries", testDeliveriesLate},
 		{"dump", testDump},
 		{"dump is of one moment", testDumpIsOfOneMoment},
 		{"restore refuses", testRestoreRefuses},
