@@ -92,6 +92,7 @@ func commands(s *session) []*cobra.Command {
 		newServeCommand(s),
 		newTaskCommand(s),
 		newSourceCommand(s),
+		newWebhookCommand(s),
 		newAccountCommand(s),
 		newEntitlementCommand(s),
 		newExecCommand(s),
