@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"strings"
 
 	"stint/internal/task"
@@ -46,6 +47,20 @@ func Deliveries() *Table {
 			"deliveryid": "id", "task": "taskId", "task.id": "taskId", "task_id": "taskId", "type": "event", "status": "state",
 		},
 	}
+}
+
+// Demands reports whether a filter selects only elements whose field equals some
+// values.
+func Demands(filter Expr, f Field) bool {
+	filter = Simplify(filter)
+	terms := []Expr{filter}
+	if and, ok := filter.(And); ok {
+		terms = and.Terms
+	}
+	return slices.ContainsFunc(terms, func(term Expr) bool {
+		c, ok := term.(Compare)
+		return ok && c.Field == f
+	})
 }
 
 // oneOf reads one of some words, ASCII case ignored.

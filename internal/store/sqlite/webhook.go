@@ -57,7 +57,7 @@ func (s *Store) Webhook(ctx context.Context, id task.ID) (webhook.Webhook, error
 func (s *Store) ListWebhooks(ctx context.Context, page query.Page) ([]webhook.Webhook, int64, error) {
 	found, total := []webhook.Webhook{}, int64(-1)
 	err := s.readMany(ctx, "list webhooks", func(r reading) error {
-		return r.listed("webhooks", sqlrow.WebhookColumns, clause{sql: " WHERE true"}, page, &total, func(row rowScanner) error {
+		return r.listed("webhooks", sqlrow.WebhookColumns, clause{sql: " WHERE true"}, page, orderBy(page.Sort), &total, func(row rowScanner) error {
 			w, err := sqlrow.ScanWebhook(row)
 			found = append(found, w)
 			return err
@@ -68,7 +68,9 @@ func (s *Store) ListWebhooks(ctx context.Context, page query.Page) ([]webhook.We
 
 // listed reads a page of the rows of a table that are among those of where, and counts
 // all of them where the page asks for it.
-func (r reading) listed(table, columns string, where clause, page query.Page, total *int64, scan func(rowScanner) error) error {
+func (r reading) listed(
+	table, columns string, where clause, page query.Page, order string, total *int64, scan func(rowScanner) error,
+) error {
 	if filter := query.Simplify(page.Filter); filter != nil {
 		where = where.and(compile(filter))
 	}
@@ -80,7 +82,7 @@ func (r reading) listed(table, columns string, where clause, page query.Page, to
 	if page.Limit == 0 {
 		return nil
 	}
-	return r.each(scan, "SELECT "+columns+" FROM "+table+where.sql+orderBy(page.Sort)+" LIMIT ? OFFSET ?",
+	return r.each(scan, "SELECT "+columns+" FROM "+table+where.sql+order+" LIMIT ? OFFSET ?",
 		append(where.args, page.Limit, page.Offset)...)
 }
 
@@ -241,17 +243,27 @@ func (s *Store) Delivery(ctx context.Context, id task.ID) (webhook.Delivery, err
 func (s *Store) ListDeliveries(ctx context.Context, id task.ID, page query.Page) ([]webhook.Delivery, int64, error) {
 	found, total := []webhook.Delivery{}, int64(-1)
 	err := s.readList(ctx, "list deliveries", func(r reading) error {
-		if _, err := sqlrow.ScanWebhook(r.queryRow(webhookSQL, sqlrow.Blob(id))); err != nil {
-			return sqlrow.NoWebhook(id, err)
-		}
-		of := clause{" WHERE webhook = ?", []any{sqlrow.Blob(id)}}
-		return r.listed("deliveries", sqlrow.DeliveryColumns, of, page, &total, func(row rowScanner) error {
-			d, err := sqlrow.ScanDelivery(row)
-			found = append(found, d)
-			return err
-		})
+		return r.deliveries(id, page, &total, func(d webhook.Delivery) { found = append(found, d) })
 	})
 	return found, total, err
+}
+
+// deliveries calls add for each delivery of a page.
+func (r reading) deliveries(id task.ID, page query.Page, total *int64, add func(webhook.Delivery)) error {
+	if _, err := sqlrow.ScanWebhook(r.queryRow(webhookSQL, sqlrow.Blob(id))); err != nil {
+		return sqlrow.NoWebhook(id, err)
+	}
+	of := clause{" WHERE webhook = ?", []any{sqlrow.Blob(id)}}
+	order := orderBy(page.Sort)
+	if query.Demands(page.Filter, query.FieldTask) {
+		// There are few: they are found by their task, and not in their order.
+		order = strings.Replace(order, "created", "created + 0", 1)
+	}
+	return r.listed("deliveries", sqlrow.DeliveryColumns, of, page, order, total, func(row rowScanner) error {
+		d, err := sqlrow.ScanDelivery(row)
+		add(d)
+		return err
+	})
 }
 
 // UpdateDelivery lets fn decide what becomes of a delivery, and writes that, with its
