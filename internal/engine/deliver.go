@@ -178,7 +178,7 @@ func (s *Webhooks) try(ctx context.Context, w *webhook.Webhook, d *webhook.Deliv
 	for i := range sealed {
 		var err error
 		if secrets[i], err = s.Sealer.Open(w.ID, sealed[i]); err != nil {
-			return webhook.Result{At: now, Err: "its secret cannot be opened with the key file: rotate it"}, nil //nolint:nilerr // it is what came of the try
+			return webhook.Result{At: now, Err: "its secret cannot be opened with the key file: rotate it"}, nil
 		}
 	}
 	limited, cancel := context.WithTimeout(ctx, deliveryTimeout)

@@ -83,6 +83,15 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
 	add(http.MethodGet, "/.well-known/openid-configuration", "getDiscovery", public(), a.discovery)
+	a.addClients(add)
+	a.addWebhooks(add)
+	return all
+}
+
+// adder adds a route to the list.
+type adder func(method, path, operation string, right principal.Right, h handlerFunc)
+
+func (a *api) addClients(add adder) {
 	for _, c := range []struct {
 		clientAPI
 		name  string
@@ -97,6 +106,9 @@ func (a *api) endpoints() []endpoint {
 		add(http.MethodDelete, c.path+"/{id}", "revoke"+c.name, c.right, c.revoke)
 		add(http.MethodPost, c.path+"/{id}/rotate", "rotate"+c.name, c.right, c.rotate)
 	}
+}
+
+func (a *api) addWebhooks(add adder) {
 	hooks := func(method, path, operation string, h handlerFunc) {
 		add(method, "/stint/v1/webhooks"+path, operation, manageWebhooks(), h)
 	}
@@ -109,7 +121,6 @@ func (a *api) endpoints() []endpoint {
 	hooks(http.MethodPost, "/{id}/test", "testWebhook", a.testWebhook)
 	hooks(http.MethodGet, "/{id}/deliveries", "listDeliveries", a.listDeliveries)
 	hooks(http.MethodPost, "/{id}/deliveries/{deliveryId}/redeliver", "redeliver", a.redeliver)
-	return all
 }
 
 // spelling is one of the paths under which the original has had the task

@@ -277,11 +277,11 @@ func TestWebhookIsTriedAgain(t *testing.T) {
 	r := newReceiver(t, func(w http.ResponseWriter, n int) {
 		switch n {
 		case 0:
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		case 1:
 			panic(http.ErrAbortHandler)
 		default:
-			w.WriteHeader(204)
+			w.WriteHeader(http.StatusNoContent)
 		}
 	})
 	id, secret := createHook(t, server, `{"name":"a","url":"`+r.URL+`"}`)
@@ -304,7 +304,7 @@ func TestWebhookIsTriedAgain(t *testing.T) {
 	}
 	awaitDelivery(t, server, id, "", `{"state":"delivered","attempts":3,"lastStatus":204}`)
 
-	gone := newReceiver(t, func(w http.ResponseWriter, _ int) { w.WriteHeader(410) })
+	gone := newReceiver(t, func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusGone) })
 	other, _ := createHook(t, server, `{"name":"gone","url":"`+gone.URL+`","events":["task.completed"]}`)
 	finish(t, server, `{"type":"IDENTITY_REFRESH"}`, "SUCCESS")
 	gone.next(t)
@@ -324,7 +324,7 @@ func TestWebhookRedirect(t *testing.T) {
 	other := newReceiver(t, nil)
 	r := newReceiver(t, func(w http.ResponseWriter, _ int) {
 		w.Header().Set("Location", other.URL)
-		w.WriteHeader(307)
+		w.WriteHeader(http.StatusTemporaryRedirect)
 	})
 	id, _ := createHook(t, server, `{"name":"a","url":"`+r.URL+`"}`)
 	wantStatus(t, post(t, server, webhooksPath+"/"+id+"/test", ""), 202)
