@@ -41,10 +41,13 @@ $(WEB): web/package-lock.json
 run: build ## serve on .stint/ and run an example as a tracked task (LISTEN=, OPS=)
 	@scripts/run.sh $(LISTEN) $(OPS)
 
+.PHONY: deps
+deps: # what the tests and the console need beside Go
+	@scripts/test-deps.sh
+
 # The race detector needs a C compiler, the program does not.
 .PHONY: test
-test: console ## run all tests; installs what they need beside Go
-	@scripts/test-deps.sh
+test: deps console ## run all tests; installs what they need beside Go
 	cd web && npm run --silent test
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./...
 	cd test/examples && $(GO) test -count=1 ./...
@@ -95,7 +98,7 @@ tidy: ## check that go.mod names what is used
 	cd test/examples && $(GO) mod tidy -diff
 
 .PHONY: check
-check: tidy lint build test bench-once ## all that must hold before a change lands
+check: deps tidy lint build test bench-once ## all that must hold before a change lands
 
 .PHONY: clean
 clean: ## remove what was built (not .stint/)

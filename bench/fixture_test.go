@@ -31,6 +31,7 @@ const span = 80 * 24 * time.Hour
 type store interface {
 	engine.Store
 	httpapi.Store
+	httpapi.Statistics
 	Import(ctx context.Context, tasks iter.Seq2[task.Task, error], replace bool, now time.Time,
 		entry func(task.ImportResult) audit.Entry) (task.ImportResult, error)
 	Close() error

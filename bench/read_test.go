@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stint/internal/query"
+	"stint/internal/statistics"
 	"stint/internal/task"
 )
 
@@ -61,6 +62,45 @@ func BenchmarkStoreRead(b *testing.B) {
 				}
 			})
 		}
+	})
+}
+
+// BenchmarkStatistics measures what is summed up, and the newest tasks of each type
+// and source.
+func BenchmarkStatistics(b *testing.B) {
+	each(b, func(b *testing.B, s *server) {
+		b.Helper()
+		ctx, now := context.Background(), time.Now()
+		since := now.Add(-90 * 24 * time.Hour)
+		for name, days := range map[string]int{"a day": 1, "a week": 7, "all": 90} {
+			b.Run(name, func(b *testing.B) {
+				n := 0
+				for b.Loop() {
+					sums := statistics.New([]statistics.By{statistics.ByType, statistics.BySource}, time.UTC)
+					n = 0
+					err := s.store.EachEnded(ctx, nil, since, now.AddDate(0, 0, -days), now.AddDate(0, 0, 1), func(t task.Brief) error {
+						n++
+						return sums.Add(&t)
+					})
+					if err != nil {
+						b.Fatal(err)
+					}
+					sums.Groups()
+				}
+				b.ReportMetric(float64(n), "tasks")
+			})
+		}
+		b.Run("newest of pairs", func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				pairs, _, err := s.store.NewestOfPairs(ctx, since, 30, 2000)
+				if err != nil {
+					b.Fatal(err)
+				}
+				n = len(pairs)
+			}
+			b.ReportMetric(float64(n), "pairs")
+		})
 	})
 }
 

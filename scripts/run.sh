@@ -81,6 +81,10 @@ echo
 "$stint" task get "$id"
 cat <<END
 
+The console: open $STINT_URL in a browser and sign in with
+  client id      $(sed -n 's/.*"id": *"\([^"]*\)".*/\1/p' "$state/token.json" | head -1)
+  client secret  in $state/token.json
+
 Try, in another terminal:
   export STINT_URL=$STINT_URL STINT_PROFILE=$STINT_PROFILE
   bin/stint task list

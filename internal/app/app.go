@@ -163,7 +163,8 @@ func (a *App) setUpAPI(
 	ctx context.Context, keys *auth.Keyring, catalog *task.Catalog, aggregations *aggregation.Aggregator, now func() time.Time,
 ) error {
 	options := httpapi.Options{
-		Store: a.store, Tasks: a.tasks, Feed: a.feed, Sources: a.store, Audits: a.store, Accounts: a.store, Webhooks: a.hooks,
+		Store: a.store, Tasks: a.tasks, Feed: a.feed, Statistics: a.store, Sources: a.store, Audits: a.store, Accounts: a.store,
+		Webhooks:     a.hooks,
 		Aggregations: aggregations, MaxUpload: int64(a.cfg.MaxUpload),
 		Catalog: catalog, Log: a.log, Now: now, Draining: a.draining.Load,
 	}

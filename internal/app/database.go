@@ -33,6 +33,7 @@ type store interface {
 	httpapi.Sources
 	httpapi.Audits
 	httpapi.Accounts
+	httpapi.Statistics
 	// OnChange has fn called behind each write of a task, before the first one.
 	OnChange(fn func())
 	AnyClient(ctx context.Context) (bool, error)

@@ -315,6 +315,10 @@ func decodeSuccess(operationID string, text []byte) error {
 		return decodeSession(text)
 	case "endSession", "listSessionWays":
 		return decodeSessionWays(text)
+	case "getStatistics":
+		return DecodeStatistics(text)
+	case "getLatestRuns":
+		return DecodeLatestRuns(text)
 	case "listDefinitions":
 		return DecodeDefinitions(text)
 	case "createSource", "getSource", "patchSource":

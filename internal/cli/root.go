@@ -91,6 +91,7 @@ func commands(s *session) []*cobra.Command {
 	return []*cobra.Command{
 		newServeCommand(s),
 		newTaskCommand(s),
+		newStatsCommand(s),
 		newSourceCommand(s),
 		newWebhookCommand(s),
 		newAccountCommand(s),

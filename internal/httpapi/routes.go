@@ -32,12 +32,26 @@ const (
 	formEvents = "text/event-stream"
 )
 
+// addRoute adds a route to the list.
+type addRoute func(method, path, operation string, right principal.Right, h handlerFunc)
+
 // endpoints is the only list of routes. HEAD goes wherever GET does.
 func (a *api) endpoints() []endpoint {
 	var all []endpoint
 	add := func(method, path, operation string, right principal.Right, h handlerFunc) {
 		all = append(all, endpoint{Route{method, path, operation, right}, h, formJSON})
 	}
+	a.originalRoutes(add)
+	add(http.MethodGet, "/stint/v1/tasks/events", "followTasks", readTasks(), a.followTasks)
+	all[len(all)-1].form = formEvents
+	a.ownRoutes(add)
+	a.signInRoutes(add)
+	a.webhookRoutes(add)
+	return all
+}
+
+// originalRoutes are those of the original.
+func (a *api) originalRoutes(add addRoute) {
 	for _, s := range spellings() {
 		add(http.MethodGet, s.path, "getTaskStatusList"+s.suffix, readTasks(), a.listStatuses)
 		add(http.MethodGet, s.path+"/{id}", "getTaskStatus"+s.suffix, readTasks(), a.getStatus)
@@ -53,16 +67,20 @@ func (a *api) endpoints() []endpoint {
 	for _, s := range aggregationSpellings() {
 		add(http.MethodGet, s.path+"/status", "getAccountAggregationStatus"+s.suffix, readAggregations(), a.aggregationStatus)
 	}
+}
+
+// ownRoutes are Stint's own.
+func (a *api) ownRoutes(add addRoute) {
 	add(http.MethodGet, "/stint/v1/tasks", "listTasks", readTasks(), a.listTasks)
 	add(http.MethodPost, "/stint/v1/tasks", "launchTask", launchTasks(), a.launchTask)
 	add(http.MethodPost, "/stint/v1/tasks/clear", "clearTasks", endTasks(), a.clearTasks)
-	add(http.MethodGet, "/stint/v1/tasks/events", "followTasks", readTasks(), a.followTasks)
-	all[len(all)-1].form = formEvents
 	add(http.MethodGet, "/stint/v1/tasks/{id}", "getTask", readTasks(), a.getTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/report", "reportTask", runTasks(), a.reportTask)
 	add(http.MethodPost, "/stint/v1/tasks/{id}/cancel", "cancelTask", endTasks(), a.cancelTask)
 	add(http.MethodGet, "/stint/v1/tasks/{id}/wait", "waitForTask", readTasks(), a.waitForTask)
 	add(http.MethodGet, "/stint/v1/tasks/{id}/changes", "listTaskChanges", readAccounts(), a.listTaskChanges)
+	add(http.MethodGet, "/stint/v1/statistics", "getStatistics", readTasks(), a.getStatistics)
+	add(http.MethodGet, "/stint/v1/statistics/runs", "getLatestRuns", readTasks(), a.getLatestRuns)
 	add(http.MethodGet, "/stint/v1/accounts", "listAccounts", readAccounts(), a.listAccounts)
 	add(http.MethodGet, "/stint/v1/accounts/{id}", "getAccount", readAccounts(), a.getAccount)
 	add(http.MethodGet, "/stint/v1/entitlements", "listEntitlements", readEntitlements(), a.listEntitlements)
@@ -75,6 +93,10 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodDelete, "/stint/v1/sources/{id}", "deleteSource", manageSources(), a.deleteSource)
 	add(http.MethodGet, "/stint/v1/audit", "listAudit", readAudit(), a.listAudit)
 	add(http.MethodGet, "/stint/v1/audit/{id}", "getAuditEntry", readAudit(), a.getAuditEntry)
+}
+
+// signInRoutes are those of who signs in, and with what.
+func (a *api) signInRoutes(add addRoute) {
 	add(http.MethodGet, "/stint/v1/session", "getSession", anyRight(), a.getSession)
 	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
 	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
@@ -83,15 +105,6 @@ func (a *api) endpoints() []endpoint {
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
 	add(http.MethodGet, "/.well-known/openid-configuration", "getDiscovery", public(), a.discovery)
-	a.addClients(add)
-	a.addWebhooks(add)
-	return all
-}
-
-// adder adds a route to the list.
-type adder func(method, path, operation string, right principal.Right, h handlerFunc)
-
-func (a *api) addClients(add adder) {
 	for _, c := range []struct {
 		clientAPI
 		name  string
@@ -108,7 +121,8 @@ func (a *api) addClients(add adder) {
 	}
 }
 
-func (a *api) addWebhooks(add adder) {
+// webhookRoutes are those of who is told of tasks that have ended.
+func (a *api) webhookRoutes(add addRoute) {
 	hooks := func(method, path, operation string, h handlerFunc) {
 		add(method, "/stint/v1/webhooks"+path, operation, manageWebhooks(), h)
 	}

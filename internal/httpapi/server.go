@@ -66,13 +66,15 @@ type Feed interface {
 
 // Options are what the API is built from.
 type Options struct {
-	Store    Store
-	Tasks    Tasks
-	Feed     Feed
-	Sources  Sources
-	Audits   Audits
-	Accounts Accounts
-	Webhooks Webhooks
+	Store Store
+	Tasks Tasks
+	Feed  Feed
+	// Statistics reads what is summed up.
+	Statistics Statistics
+	Sources    Sources
+	Audits     Audits
+	Accounts   Accounts
+	Webhooks   Webhooks
 	// Aggregations are those that Stint runs itself; MaxUpload bounds their files,
 	// in bytes.
 	Aggregations Aggregations
@@ -101,13 +103,15 @@ type Options struct {
 }
 
 type api struct {
-	store    Store
-	tasks    Tasks
-	feed     Feed
-	sources  Sources
-	audits   Audits
-	accounts Accounts
-	webhooks Webhooks
+	store   Store
+	tasks   Tasks
+	feed    Feed
+	sources Sources
+
+	statistics Statistics
+	audits     Audits
+	accounts   Accounts
+	webhooks   Webhooks
 
 	aggregations Aggregations
 	maxUpload    int64
@@ -138,7 +142,7 @@ const gzipTag = "-gzip"
 // New returns the handler of the whole API.
 func New(o Options) (http.Handler, error) {
 	a := &api{
-		store: o.Store, tasks: o.Tasks, feed: o.Feed, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, webhooks: o.Webhooks, catalog: o.Catalog,
+		store: o.Store, tasks: o.Tasks, feed: o.Feed, statistics: o.Statistics, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, webhooks: o.Webhooks, catalog: o.Catalog,
 		table: query.Tasks(o.Catalog), richer: query.StintTasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
 		console: o.Console, hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),

@@ -45,7 +45,7 @@ func (t *Table) ParsePage(rawQuery string) (Page, error) {
 	if t.paged {
 		names = append(names, paramCursor)
 	}
-	given, err := decode(rawQuery, names...)
+	given, err := Parameters(rawQuery, names...)
 	if err != nil {
 		return Page{}, err
 	}
@@ -109,10 +109,10 @@ func (t *Table) orderOf(filter Expr) Sorter {
 	return t.order
 }
 
-// decode returns the named parameters of a query string. Where net/url would
+// Parameters returns the named parameters of a query string. Where net/url would
 // drop a pair that it cannot decode, this is an error: the caller would get a
 // list that was not asked for.
-func decode(rawQuery string, names ...string) (map[string]string, error) {
+func Parameters(rawQuery string, names ...string) (map[string]string, error) {
 	given := make(map[string]string, len(names))
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		rawName, rawValue, _ := strings.Cut(pair, "=")

@@ -65,3 +65,14 @@ func resolveNumber(f Field) func(string) (operand, string) {
 		return operand{field: f, value: strconv.FormatUint(n, 10)}, ""
 	}
 }
+
+// ParseTime reads a parameter that is a time, as filters read one; it is cut to the
+// millisecond. Its error is of kind IllegalValue.
+func ParseTime(field, value string) (time.Time, error) {
+	got, wrong := resolveTime(FieldCreated)(value)
+	if wrong != "" {
+		return time.Time{}, task.Errorf(task.IllegalValue, field, "%s %s", shown(value), wrong)
+	}
+	at, _ := task.ParseTime(got.value)
+	return at, nil
+}

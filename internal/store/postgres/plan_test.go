@@ -292,17 +292,14 @@ func TestPlans(t *testing.T) {
 			}
 		}
 	}
+	checkSortedPlans(t, s)
 }
 
-// TestSortedPlans holds the walks along the orders other than that of creation
+// checkSortedPlans holds the walks along the orders other than that of creation
 // against their indexes: they enter them at the position, sort nothing, and look at no
-// more than the page, and what visibility cuts.
-func TestSortedPlans(t *testing.T) {
-	t.Parallel()
-	s := openTemp(t)
-	tasks := busy(plannedTasks)
-	load(t, s, tasks)
-	analyze(t, s)
+// more than the page.
+func checkSortedPlans(t *testing.T, s *Store) {
+	t.Helper()
 	for _, field := range []query.Field{
 		query.FieldCompleted, query.FieldDuration, query.FieldUniqueName, query.FieldTargetName, query.FieldLauncher, query.FieldKind,
 		query.FieldStatus,

@@ -33,6 +33,7 @@ type Store interface {
 	Webhooks
 	Dumps
 	Feeds
+	Statistics
 	// Get returns a task created after since; else NotFound.
 	Get(ctx context.Context, id task.ID, since time.Time) (task.Row, error)
 	// List returns a page of the tasks created after since, and how many there
@@ -126,6 +127,8 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"feed of many at once", testFeedOfManyAtOnce},
 		{"feed of many writers", testFeedOfManyWriters},
 		{"feed of another store", testFeedOfAnotherStore},
+		{"statistics", testStatistics},
+		{"statistics that stop", testEndedStops},
 		{"overdue", testOverdue},
 		{"purge", testPurge},
 		{"purge in batches", testPurgeBatches},

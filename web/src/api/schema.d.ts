@@ -1082,6 +1082,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/stint/v1/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up how tasks have ended
+         * @description The tasks that have ended in a time, in groups: how many, how well, and how long they took. All numbers are exact.
+         *
+         *     `failures` are ERROR and TEMPERROR; what somebody ended is `terminated`. A good run ended with SUCCESS or WARNING.
+         *     Percentiles are by the nearest rank, of those that ever started. What the groups are not made by is null.
+         *
+         *     At most five million tasks and ten thousand groups (400).
+         */
+        get: operations["getStatistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * Sum up how tasks have ended, without the sums
+         * @description The headers that GET answers, without the body.
+         */
+        head: operations["getStatisticsHeaders"];
+        patch?: never;
+        trace?: never;
+    };
+    "/stint/v1/statistics/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the newest tasks of each type and source
+         * @description For each type and source: the newest tasks, how many are in progress, and how long one usually takes: the median
+         *     of those of the newest that ended well. It costs the same, however many tasks there are. At most 2000 types and
+         *     sources; `more` says that there are others.
+         */
+        get: operations["getLatestRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * Get the newest tasks of each type and source, without them
+         * @description The headers that GET answers, without the body.
+         */
+        head: operations["getLatestRunsHeaders"];
+        patch?: never;
+        trace?: never;
+    };
     "/stint/v1/definitions": {
         parameters: {
             query?: never;
@@ -2326,6 +2381,84 @@ export interface components {
         Cancel: {
             /** @description Kept in the history and told to the worker */
             reason?: string;
+        };
+        Statistics: {
+            from: components["schemas"]["DateTime"];
+            to: components["schemas"]["DateTime"];
+            timeZone: string;
+            groupBy: ("type" | "source" | "status" | "day")[];
+            groups: components["schemas"]["StatisticsGroup"][];
+        };
+        StatisticsGroup: {
+            /** @description The kind */
+            type: string | null;
+            typeName: string | null;
+            /** @description Null, too, for tasks without a source */
+            sourceId: string | null;
+            /** @description Of a source of Stint's, or as the last task calls it; null where nobody knows */
+            sourceName: string | null;
+            completionStatus: components["schemas"]["CompletionStatusOrNull"];
+            /** @description Of the end, in the time zone */
+            day: string | null;
+            runs: number;
+            failures: number;
+            warnings: number;
+            terminated: number;
+            /** @description Null where none of them ever started */
+            durationMs: {
+                p50: number;
+                p90: number;
+                p95: number;
+                p99: number;
+                max: number;
+                /** @description Cut to the millisecond */
+                mean: number;
+            } | null;
+            /** @description The last of the group that ended well */
+            lastGoodRun: components["schemas"]["Run"] | null;
+            lastRun: components["schemas"]["Run"];
+        };
+        Run: {
+            id: components["schemas"]["Id"];
+            state: components["schemas"]["State"];
+            completionStatus: components["schemas"]["CompletionStatusOrNull"];
+            created: components["schemas"]["DateTime"];
+            launched: components["schemas"]["DateTimeOrNull"];
+            completed: components["schemas"]["DateTimeOrNull"];
+            /** @description From its launch to its end; null until it has ended, and where it never started */
+            durationMs: number | null;
+        };
+        LatestRuns: {
+            last: number;
+            /** @description There are more types and sources */
+            more: boolean;
+            groups: {
+                /** @description The kind */
+                type: string;
+                typeName: string;
+                sourceId: components["schemas"]["StringOrNull"];
+                sourceName: components["schemas"]["StringOrNull"];
+                /** @description How many are, of all */
+                inProgress: number;
+                /** @description Null where none of the newest ended well */
+                usualDurationMs: number | null;
+                lastRun: {
+                    id: components["schemas"]["Id"];
+                    state: components["schemas"]["State"];
+                    completionStatus: components["schemas"]["CompletionStatusOrNull"];
+                    created: components["schemas"]["DateTime"];
+                    launched: components["schemas"]["DateTimeOrNull"];
+                    completed: components["schemas"]["DateTimeOrNull"];
+                    /** @description From its launch to its end; null until it has ended, and where it never started */
+                    durationMs: number | null;
+                    uniqueName: string;
+                    percentComplete: number;
+                };
+                /** @description The last of the newest that ended well */
+                lastGoodRun: components["schemas"]["Run"] | null;
+                /** @description The newest, the newest first */
+                runs: components["schemas"]["Run"][];
+            }[];
         };
         Definition: {
             /** @description The kind */
@@ -6440,6 +6573,216 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getStatistics: {
+        parameters: {
+            query?: {
+                /** @description From which end on, RFC 3339 or whole milliseconds since 1970; without it, seven days before `to` */
+                from?: string;
+                /** @description Before which end; without it, now */
+                to?: string;
+                /** @description What the groups are made by, and in which order they come: `type`, `source`, `status` and `day`, with commas between them; a day is that of the end */
+                groupBy?: string;
+                /**
+                 * @description Whose days, by its name in the IANA database
+                 * @example Europe/Vienna
+                 */
+                timeZone?: string;
+                /**
+                 * @description Which tasks. At most 32 KiB, 64 levels, 500 values in a list.
+                 *
+                 *     | field | operators |
+                 *     |---|---|
+                 *     | `id`, `type` | `eq` `ne` `in` |
+                 *     | `completionStatus` | `eq` `ne` `in` `isnull` `pr` |
+                 *     | `sourceId` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
+                 *     | `launcher`, `uniqueName`, `description` | `eq` `ne` `in` `co` `sw` |
+                 *     | `target.id`, `target.name` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
+                 *     | `created`, `modified` | `gt` `ge` `lt` `le` |
+                 *     | `launched`, `completed` | `gt` `ge` `lt` `le` `isnull` `pr` |
+                 *     | `percentComplete` | `gt` `ge` `lt` `le` `eq` `ne` |
+                 *     | `durationMs` | `gt` `ge` `lt` `le` `eq` `ne` `isnull` `pr` |
+                 *
+                 *     `pr` stands before its field and is the opposite of `isnull`; `ne` holds for null, too. Times are RFC 3339, or
+                 *     whole milliseconds since 1970. `durationMs` is null until a task has ended, and where it never started. The rest is
+                 *     as in the filters of `/task-status/v1`.
+                 */
+                filters?: components["parameters"]["TaskFilters"];
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups; none where nothing has ended */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statistics"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getStatisticsHeaders: {
+        parameters: {
+            query?: {
+                /** @description From which end on, RFC 3339 or whole milliseconds since 1970; without it, seven days before `to` */
+                from?: string;
+                /** @description Before which end; without it, now */
+                to?: string;
+                /** @description What the groups are made by, and in which order they come: `type`, `source`, `status` and `day`, with commas between them; a day is that of the end */
+                groupBy?: string;
+                /**
+                 * @description Whose days, by its name in the IANA database
+                 * @example Europe/Vienna
+                 */
+                timeZone?: string;
+                /**
+                 * @description Which tasks. At most 32 KiB, 64 levels, 500 values in a list.
+                 *
+                 *     | field | operators |
+                 *     |---|---|
+                 *     | `id`, `type` | `eq` `ne` `in` |
+                 *     | `completionStatus` | `eq` `ne` `in` `isnull` `pr` |
+                 *     | `sourceId` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
+                 *     | `launcher`, `uniqueName`, `description` | `eq` `ne` `in` `co` `sw` |
+                 *     | `target.id`, `target.name` | `eq` `ne` `in` `co` `sw` `isnull` `pr` |
+                 *     | `created`, `modified` | `gt` `ge` `lt` `le` |
+                 *     | `launched`, `completed` | `gt` `ge` `lt` `le` `isnull` `pr` |
+                 *     | `percentComplete` | `gt` `ge` `lt` `le` `eq` `ne` |
+                 *     | `durationMs` | `gt` `ge` `lt` `le` `eq` `ne` `isnull` `pr` |
+                 *
+                 *     `pr` stands before its field and is the opposite of `isnull`; `ne` holds for null, too. Times are RFC 3339, or
+                 *     whole milliseconds since 1970. `durationMs` is null until a task has ended, and where it never started. The rest is
+                 *     as in the filters of `/task-status/v1`.
+                 */
+                filters?: components["parameters"]["TaskFilters"];
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups; none where nothing has ended */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statistics"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLatestRuns: {
+        parameters: {
+            query?: {
+                /** @description How many of the newest tasks */
+                last?: number;
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A row for each type and source, sorted by them */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LatestRuns"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLatestRunsHeaders: {
+        parameters: {
+            query?: {
+                /** @description How many of the newest tasks */
+                last?: number;
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A row for each type and source, sorted by them */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LatestRuns"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalFault"];

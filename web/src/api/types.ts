@@ -23,3 +23,5 @@ export type AuditEntry = Schemas['AuditEntry'];
 export type Session = Schemas['Session'];
 export type SessionWays = Schemas['SessionWays'];
 export type RightName = keyof Session['rights'];
+export type Run = Schemas['Run'];
+export type Job = Schemas['LatestRuns']['groups'][number];

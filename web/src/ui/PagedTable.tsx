@@ -51,7 +51,7 @@ export function PagedTable<T>({ what, queryKey, read, head, row, keyOf, empty, m
           {items.map((item) => (
             <Table.Tr key={keyOf(item)}>
               {row(item).map((cell, index) => (
-                <Table.Td key={head[index]} style={{ overflowWrap: 'anywhere' }}>
+                <Table.Td key={head[index]} style={{ overflowWrap: 'break-word' }}>
                   {cell}
                 </Table.Td>
               ))}
