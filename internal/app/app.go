@@ -31,6 +31,7 @@ import (
 	"stint/internal/courier"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
+	"stint/internal/metrics"
 	"stint/internal/principal"
 	"stint/internal/task"
 )
@@ -42,6 +43,7 @@ type App struct {
 	store store
 	tasks *engine.Tasks
 	feed  *engine.Feed
+	seen  *metrics.Metrics
 	hooks *engine.Webhooks
 	jobs  jobs
 	auth  *auth.Service // nil without tokens
@@ -109,8 +111,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 		Store: a.store, Now: now, Visibility: time.Duration(cfg.Visibility), ReportKey: keys.Derive(auth.PurposeReports), Bus: bus,
 	})
 	a.feed = engine.NewFeed(a.tasks, a.store, log)
-	a.store.OnChange(a.feed.Changed)
 	catalog := task.NewCatalog()
+	a.setUpMetrics(catalog, now)
 	a.hooks = a.newWebhooks(keys, catalog, now)
 	aggregations := aggregation.New(aggregation.Options{Store: a.store, Connector: delimitedFiles{}, Catalog: catalog, Now: now})
 	if err := a.setUpJobs(ctx, aggregations, now); err != nil {
@@ -124,6 +126,23 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 		return a, nil
 	}
 	return a, a.setUpAPI(ctx, keys, catalog, aggregations, now)
+}
+
+// setUpMetrics makes what counts, and has the store tell it and the feed what it has
+// written.
+func (a *App) setUpMetrics(catalog *task.Catalog, now func() time.Time) {
+	workers := 0
+	if a.cfg.Role.RunsTasks() {
+		workers = a.cfg.Workers
+	}
+	a.seen = metrics.New(metrics.Options{
+		Store: a.store, Catalog: catalog, Now: now, Log: a.log, Version: config.Version(), Workers: workers, Streams: a.feed.Following,
+		Leads: func() bool { return a.members.Leads() }, Working: func() int { return a.jobs.Working() },
+	})
+	a.store.OnChange(func(steps []task.Step) {
+		a.feed.Changed()
+		a.seen.Steps(steps)
+	})
 }
 
 // listen takes the addresses.
@@ -166,7 +185,7 @@ func (a *App) setUpAPI(
 		Store: a.store, Tasks: a.tasks, Feed: a.feed, Statistics: a.store, Sources: a.store, Audits: a.store, Accounts: a.store,
 		Webhooks:     a.hooks,
 		Aggregations: aggregations, MaxUpload: int64(a.cfg.MaxUpload),
-		Catalog: catalog, Log: a.log, Now: now, Draining: a.draining.Load,
+		Catalog: catalog, Log: a.log, Now: now, Draining: a.draining.Load, CountRequest: a.seen.Request,
 	}
 	if err := a.setUpAuth(ctx, keys, &options); err != nil {
 		return err
@@ -413,6 +432,7 @@ func (a *App) opsHandler() http.Handler {
 		}
 		_, _ = w.Write([]byte("ready\n"))
 	})
+	mux.Handle("GET /metrics", a.seen.Handler(a.log))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -13,6 +13,7 @@ import (
 	"stint/internal/config"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
+	"stint/internal/metrics"
 	"stint/internal/store/dump"
 	"stint/internal/store/postgres"
 	"stint/internal/store/sqlite"
@@ -34,8 +35,10 @@ type store interface {
 	httpapi.Audits
 	httpapi.Accounts
 	httpapi.Statistics
-	// OnChange has fn called behind each write of a task, before the first one.
-	OnChange(fn func())
+	metrics.Store
+	// OnChange has fn called behind each commit that wrote a task, before the first
+	// write, with what was launched and what has ended.
+	OnChange(fn func([]task.Step))
 	AnyClient(ctx context.Context) (bool, error)
 	Setting(ctx context.Context, name string, initial []byte) ([]byte, error)
 	Import(ctx context.Context, tasks iter.Seq2[task.Task, error], replace bool, now time.Time,

@@ -22,6 +22,7 @@ import (
 type jobs interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
+	Working() int
 }
 
 // setUpJobs makes the queue, in the same database, and has it follow every task.

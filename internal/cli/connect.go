@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"stint/client"
+	"stint/internal/config"
 	"stint/internal/execrun"
 )
 
@@ -39,7 +40,7 @@ func (c *connection) client(s *session, retryFor time.Duration) (*client.Client,
 	}
 	made, err := client.New(cmp.Or(c.url, in.url, defaultURL), client.Options{
 		ClientID: in.id, ClientSecret: in.secret, Token: in.token,
-		UserAgent: "stint/" + strings.ReplaceAll(buildVersion(), " ", "_"),
+		UserAgent: "stint/" + strings.ReplaceAll(config.Version(), " ", "_"),
 		RetryFor:  retryFor,
 		Now:       s.now,
 	})

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"stint/internal/config"
 )
 
 // Exit codes of the command line.
@@ -116,7 +118,7 @@ func newRoot(s *session) *cobra.Command {
 			"Commands that talk to a server find it by --url or STINT_URL, and sign in with STINT_CLIENT_ID and\n" +
 			"STINT_CLIENT_SECRET (or STINT_CLIENT_SECRET_FILE), or with the profile file STINT_PROFILE, by default\n" +
 			"~/.config/stint/profile.json: what stint token create -o json prints, and a url if you like.",
-		Version:       buildVersion(),
+		Version:       config.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,

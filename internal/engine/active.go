@@ -36,6 +36,13 @@ func (a *active) add(id int64) func() {
 	}
 }
 
+// count is how many jobs run.
+func (a *active) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.running)
+}
+
 // has reports whether a job runs here, or may be about to.
 func (a *active) has(id int64, now time.Time) bool {
 	a.mu.Lock()

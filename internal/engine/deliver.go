@@ -57,7 +57,7 @@ type deliverer[TTx any] struct {
 // Work tries one delivery. What comes of it is written to the delivery, with its next
 // job, so that the queue never has to try again.
 func (w *deliverer[TTx]) Work(ctx context.Context, job *river.Job[deliveryArgs]) error {
-	defer w.jobs.active.add(job.ID)()
+	defer w.jobs.sending.add(job.ID)()
 	wait, err := w.jobs.hooks.deliver(ctx, job.ID, job.Args.DeliveryID)
 	switch {
 	case wait > 0:

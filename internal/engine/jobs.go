@@ -91,6 +91,7 @@ type Jobs[TTx any] struct {
 	recovery *loop
 	late     webhook.Delivery // the last one that the recovery has looked at
 	active   active
+	sending  active // as active, of deliveries
 }
 
 // attemptArgs are the arguments of a job.
@@ -193,6 +194,9 @@ func (j *Jobs[TTx]) Stop(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Working is how many tasks run here now.
+func (j *Jobs[TTx]) Working() int { return j.active.count() }
 
 // Follow keeps the queue in step with the tasks. A store calls it for every write
 // of a task, inside its transaction: a task that begins an attempt gets a job,

@@ -24,6 +24,7 @@ const (
 	senderKey
 	rightKey
 	headKey
+	routeKey
 )
 
 // requestID returns the id under which a request is known to its client and in
@@ -44,11 +45,15 @@ func (a *api) observe(next http.Handler) http.Handler {
 			id = newRequestID()
 		}
 		ctx := context.WithValue(context.WithValue(r.Context(), requestIDKey, id), senderKey, a.senderOf(r))
+		found := &foundRoute{}
+		ctx = context.WithValue(ctx, routeKey, found)
 		r = r.WithContext(ctx)
 		w.Header().Set("X-Request-Id", id)
 		rec := &recorder{ResponseWriter: w}
+		answered := a.countRequest()
 		defer func() {
 			fault := recover()
+			defer func() { answered(found.path, r.Method, rec.status, found.took(a.now().Sub(start))) }()
 			if fault == http.ErrAbortHandler { //nolint:errorlint // the sentinel that net/http compares so
 				panic(fault)
 			}
@@ -70,6 +75,27 @@ func (a *api) observe(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// foundRoute is where the router, which is further in, notes what it has found.
+type foundRoute struct {
+	path   string // its pattern; empty where there is none
+	stream bool
+}
+
+// found notes the route of a request.
+func found(r *http.Request, path string, stream bool) {
+	if f, ok := r.Context().Value(routeKey).(*foundRoute); ok {
+		f.path, f.stream = path, stream
+	}
+}
+
+// took is how long an answer took; less than 0 of a stream, whose client decides.
+func (f *foundRoute) took(d time.Duration) time.Duration {
+	if f.stream {
+		return -1
+	}
+	return max(d, 0)
 }
 
 // level keeps what went well and is of no interest one by one out of the

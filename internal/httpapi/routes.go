@@ -105,6 +105,11 @@ func (a *api) signInRoutes(add addRoute) {
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
 	add(http.MethodGet, "/.well-known/openid-configuration", "getDiscovery", public(), a.discovery)
+	a.clientEndpoints(add)
+}
+
+// clientEndpoints adds the routes of tokens and applications.
+func (a *api) clientEndpoints(add addRoute) {
 	for _, c := range []struct {
 		clientAPI
 		name  string
@@ -199,10 +204,11 @@ func (a *api) mux() *http.ServeMux {
 		byPath[e.Path][e.Method] = e
 	}
 	for path, methods := range byPath {
-		mux.Handle(path, a.resource(methods))
+		mux.Handle(path, a.resource(path, methods))
 	}
 	mux.Handle("/", a.adapt(func(w http.ResponseWriter, r *http.Request) error {
 		if a.isConsole(r) {
+			found(r, "console", false)
 			a.console.ServeHTTP(w, r)
 			return nil
 		}
@@ -215,7 +221,7 @@ func (a *api) mux() *http.ServeMux {
 }
 
 // resource dispatches on the method, and lets nobody in who may not.
-func (a *api) resource(methods map[string]endpoint) http.Handler {
+func (a *api) resource(path string, methods map[string]endpoint) http.Handler {
 	var allowed []string
 	everybody := false
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete} {
@@ -231,6 +237,7 @@ func (a *api) resource(methods map[string]endpoint) http.Handler {
 	allow := strings.Join(allowed, ", ")
 	return a.adapt(func(w http.ResponseWriter, r *http.Request) error {
 		e, ok := methods[r.Method]
+		found(r, path, e.form == formEvents)
 		if !ok {
 			if _, err := a.authenticate(r); err != nil && !everybody {
 				return err

@@ -100,6 +100,10 @@ type Options struct {
 	RateLimit   RateLimit
 	// Console, where set, serves the web console.
 	Console Console
+	// CountRequest, where set, is told of each request that has come, and then what has
+	// become of it: the pattern of its route, empty where there is none, its method, its
+	// status, 0 where it was broken off, and how long it took, less than 0 of a stream.
+	CountRequest func() func(route, method string, status int, took time.Duration)
 }
 
 type api struct {
@@ -131,6 +135,8 @@ type api struct {
 	crossOrigin *http.CrossOriginProtection
 	proxies     []netip.Prefix
 	limiter     *rateLimiter // nil where there is no limit
+
+	countRequest func() func(route, method string, status int, took time.Duration)
 }
 
 // minCompressed is the least body that is worth compressing.
@@ -146,6 +152,9 @@ func New(o Options) (http.Handler, error) {
 		table: query.Tasks(o.Catalog), richer: query.StintTasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
 		console: o.Console, hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),
+	}
+	if a.countRequest = o.CountRequest; a.countRequest == nil {
+		a.countRequest = func() func(string, string, int, time.Duration) { return func(string, string, int, time.Duration) {} }
 	}
 	var err error
 	if a.crossOrigin, err = sameSite(o.CORSOrigins); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"time"
 )
 
 // Position is a place in the feed, which has the tasks in the order of their last
@@ -64,4 +65,31 @@ type Changes struct {
 	// Lost says that nobody can tell what has changed since the position that was
 	// asked for: it is of another feed. Next is now.
 	Lost bool
+}
+
+// Step is a task's launch, or its end.
+type Step struct {
+	Kind   Kind
+	Status CompletionStatus // InProgress of a launch
+}
+
+// Steps returns what becomes of a task with a write: before is nil for a new task. One
+// that is new and has ended was launched, too.
+func Steps(before, after *Task) []Step {
+	var steps []Step
+	if before == nil {
+		steps = append(steps, Step{Kind: after.Kind})
+	}
+	if after.Status != InProgress && (before == nil || before.Status == InProgress) {
+		steps = append(steps, Step{Kind: after.Kind, Status: after.Status})
+	}
+	return steps
+}
+
+// Open is how many tasks of a kind are queued, or running.
+type Open struct {
+	Kind   Kind
+	State  State
+	Tasks  int
+	Oldest time.Time // when the oldest of them was created
 }

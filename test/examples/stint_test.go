@@ -122,8 +122,8 @@ func (d *deployment) here(text string) string {
 }
 
 // serves starts a process as the example does, but for its addresses, waits until it is
-// ready, and ends it with the test.
-func (d *deployment) serves(t *testing.T, p process) {
+// ready, and ends it with the test. It returns where.
+func (d *deployment) serves(t *testing.T, p process) serving {
 	t.Helper()
 	args := make([]string, 0, len(p.args)+4)
 	for _, arg := range p.args {
@@ -144,13 +144,13 @@ func (d *deployment) serves(t *testing.T, p process) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(log)
-	url, said := servingAt(lines)
-	if url == "" {
+	at, said := servingAt(lines)
+	if at.OpsURL == "" {
 		_ = cmd.Wait()
 		t.Fatalf("%s does not serve: %q\n%s", p.name, cmd.Args, said)
 	}
 	for _, path := range []string{"/healthz", "/readyz"} {
-		probe(t, url+path)
+		probe(t, at.OpsURL+path)
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -162,21 +162,28 @@ func (d *deployment) serves(t *testing.T, p process) {
 			t.Errorf("%s has written where it stands: %v, %v", p.name, left, err)
 		}
 	})
+	return at
 }
 
-// servingAt returns the address of the operations listener, or all that was said instead.
-func servingAt(lines *bufio.Scanner) (url, said string) {
+// serving is where a process listens.
+type serving struct {
+	URL    string
+	OpsURL string `json:"ops_url"`
+}
+
+// servingAt returns where a process listens, or all that was said instead.
+func servingAt(lines *bufio.Scanner) (at serving, said string) {
 	for lines.Scan() {
 		var line struct {
-			Msg    string
-			OpsURL string `json:"ops_url"`
+			Msg string
+			serving
 		}
 		said += lines.Text() + "\n"
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
-			return line.OpsURL, said
+			return line.serving, said
 		}
 	}
-	return "", said
+	return serving{}, said
 }
 
 func probe(t *testing.T, url string) {

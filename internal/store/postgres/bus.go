@@ -73,9 +73,9 @@ func (s *Store) Announce(id task.ID) {
 }
 
 // changed tells this process, and soon the others, that a task has changed.
-func (s *Store) changed() {
+func (s *Store) changed(steps []task.Step) {
 	if s.onChange != nil {
-		s.onChange()
+		s.onChange(steps)
 	}
 	select {
 	case s.bus.changed <- struct{}{}:

@@ -50,9 +50,10 @@ const (
 	lookOrderSQL = " LIMIT 1) t ORDER BY changed, task_id LIMIT ?"
 )
 
-// OnChange has fn called behind each write of a task, before the first one. It must
-// return at once.
-func (s *Store) OnChange(fn func()) { s.onChange = fn }
+// OnChange has fn called behind each commit that wrote a task, with what was launched
+// and what has ended, but for what was imported; before the first write. It must return
+// at once.
+func (s *Store) OnChange(fn func([]task.Step)) { s.onChange = fn }
 
 // turnFeed moves the tasks that were written to the end of the feed.
 func (t *txn) turnFeed() error {
@@ -75,11 +76,12 @@ func (t *txn) turnFeed() error {
 }
 
 // change notes that a task was written.
-func (t *txn) change(id task.ID) {
+func (t *txn) change(before, after *task.Task) {
 	if t.changed == nil {
 		t.changed = map[task.ID]struct{}{}
 	}
-	t.changed[id] = struct{}{}
+	t.changed[after.ID] = struct{}{}
+	t.steps = append(t.steps, task.Steps(before, after)...)
 }
 
 // feedState is what is known of the feed before it is read.

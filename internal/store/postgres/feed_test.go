@@ -54,7 +54,7 @@ func TestFeedOfLateCommits(t *testing.T) {
 		mistake := errors.New("mistake")
 		go func() {
 			late <- s.do(t.Context(), "write late", func(w *txn) error {
-				w.change(tasks[0].ID)
+				w.change(&tasks[0], &tasks[0])
 				if err := errors.Join(w.turnFeed(), w.send()); err != nil {
 					return err
 				}

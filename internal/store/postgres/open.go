@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"stint/internal/audit"
+	"stint/internal/store/sqlrow"
+	"stint/internal/task"
 )
 
 // The errors of Open that people meet.
@@ -62,9 +64,10 @@ type Store struct {
 	onTask     TaskHook
 	onDelivery DeliveryHook
 	// onChange is called behind each write of a task.
-	onChange func()
+	onChange func([]task.Step)
 	chain    atomic.Pointer[audit.Chain]
 	bus      bus
+	faults   sqlrow.Faults
 	parts
 
 	closeOnce sync.Once

@@ -45,13 +45,13 @@ type session interface {
 
 // readOne runs fn with a connection, for a read of one statement.
 func (s *Store) readOne(ctx context.Context, doing string, fn func(reading) error) error {
-	return interpret(doing, s.read(ctx, "", fn))
+	return s.faults.Read(interpret(doing, s.read(ctx, "", fn)))
 }
 
 // readMany runs fn in a transaction: all its statements see one moment of the
 // database.
 func (s *Store) readMany(ctx context.Context, doing string, fn func(reading) error) error {
-	return interpret(doing, s.read(ctx, beginRead, fn))
+	return s.faults.Read(interpret(doing, s.read(ctx, beginRead, fn)))
 }
 
 // readList is readMany for a list. Some filters cannot be answered but by looking
@@ -68,7 +68,7 @@ func (s *Store) readList(ctx context.Context, doing string, fn func(reading) err
 	if err != nil && (limited.Err() != nil || stateOf(err) == stateCancelled) {
 		return tooSlow(ctx, doing, err)
 	}
-	return interpret(doing, err)
+	return s.faults.Read(interpret(doing, err))
 }
 
 // tooSlow is the error of a list that ran out of time; a caller who gave up gets

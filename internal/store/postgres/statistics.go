@@ -10,6 +10,8 @@ import (
 )
 
 const (
+	openSQL = "SELECT kind, launched IS NOT NULL, count(*), min(created) FROM tasks WHERE status IS NULL GROUP BY 1, 2"
+
 	endedSQL = "SELECT " + sqlrow.EndedColumns + " FROM tasks WHERE completed >= ? AND completed < ? AND created > ?"
 
 	pairSource = "coalesce(lower(left(source_id, 600)), '')"
@@ -28,6 +30,30 @@ const (
 		ORDER BY created DESC, id DESC LIMIT ?) newest`
 	openPairsSQL = "SELECT kind, " + pairSource + ", count(*) FROM tasks WHERE status IS NULL AND created > ? GROUP BY 1, 2"
 )
+
+// Open returns how many tasks are queued, and running, of each kind.
+func (s *Store) Open(ctx context.Context) ([]task.Open, error) {
+	var open []task.Open
+	err := s.readList(ctx, "count what is in progress", func(r reading) error {
+		open = nil
+		return r.each(func(row rowScanner) error {
+			o := task.Open{State: task.Queued}
+			var running bool
+			var oldest int64
+			err := row.Scan(&o.Kind, &running, &o.Tasks, &oldest)
+			if running {
+				o.State = task.Running
+			}
+			o.Oldest = time.UnixMilli(oldest).UTC()
+			open = append(open, o)
+			return err
+		}, openSQL)
+	})
+	return open, err
+}
+
+// Faults returns how many reads and writes the database has failed.
+func (s *Store) Faults() (reads, writes uint64) { return s.faults.Counts() }
 
 // EachEnded calls fn for every task that has ended from one time on and before
 // another, that the filter, where it is not nil, accepts, and that was created after

@@ -200,7 +200,7 @@ func (t *txn) insert(tk *task.Task) error {
 	if err := t.queue(insertTaskSQL, taskValues(tk, wire)...); err != nil {
 		return err
 	}
-	t.change(tk.ID)
+	t.change(nil, tk)
 	return t.setDeadline(time.Time{}, tk)
 }
 
@@ -222,7 +222,7 @@ func (t *txn) update(before, after *task.Task) error {
 	if err != nil {
 		return err
 	}
-	t.change(after.ID)
+	t.change(before, after)
 	return t.setDeadline(before.HeartbeatDeadline(), after)
 }
 
@@ -244,7 +244,7 @@ func (t *txn) replace(before, after *task.Task) error {
 	if err := t.exec(rewriteTaskSQL, taskValues(after, wire)...); err != nil {
 		return err
 	}
-	t.change(after.ID)
+	t.change(before, after)
 	return t.setDeadline(before.HeartbeatDeadline(), after)
 }
 

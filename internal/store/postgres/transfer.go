@@ -39,6 +39,7 @@ func (s *Store) Import(
 			return err
 		}
 		result = m.result
+		t.steps = nil // others have launched and run them
 		return t.addAudit(entry(result))
 	})
 	if err != nil {

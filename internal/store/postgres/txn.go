@@ -41,12 +41,14 @@ type txn struct {
 	waiting *pgx.Batch
 	// changed are the tasks that it has written.
 	changed map[task.ID]struct{}
+	steps   []task.Step
 }
 
 // done is what a write leaves to be told or done when it is committed.
 type done struct {
 	counts  int // changes of counts, stored with it
 	changes bool
+	steps   []task.Step
 }
 
 // do runs fn in a transaction and returns when its changes are committed, or when
@@ -92,12 +94,12 @@ func (s *Store) run(ctx context.Context, doing string, timeout time.Duration, fn
 	did, err := s.runTurns(ctx, timeout, fn)
 	<-s.writes
 	if did.changes {
-		s.changed()
+		s.changed(did.steps)
 	}
 	if err == nil {
 		s.counted(ctx, did.counts)
 	}
-	return interpret(doing, err)
+	return s.faults.Write(interpret(doing, err))
 }
 
 // runTurns runs fn until it is committed or fails for good.
@@ -164,7 +166,10 @@ func (s *Store) runOnce(ctx context.Context, timeout time.Duration, fn func(*txn
 		return did, lost(t.conn, err)
 	}
 	did.changes = len(t.changed) > 0 // where nobody knows whether it was committed, too
-	return did, t.commit()
+	if err = t.commit(); err == nil {
+		did.steps = t.steps
+	}
+	return did, err
 }
 
 // acquire takes a connection. An error that is not the caller's says that there is

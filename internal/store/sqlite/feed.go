@@ -28,9 +28,10 @@ const (
 		WHERE changed IS NOT NULL AND (changed, id) > (?, ?) AND (changed, id) <= (?, ?) AND created > ?`
 )
 
-// OnChange has fn called after each commit that wrote a task, before the first
-// write. It must return at once.
-func (s *Store) OnChange(fn func()) { s.onChange = fn }
+// OnChange has fn called behind each commit that wrote a task, with what was launched
+// and what has ended, but for what was imported; before the first write. It must return
+// at once.
+func (s *Store) OnChange(fn func([]task.Step)) { s.onChange = fn }
 
 // Position returns where the feed ends now.
 func (s *Store) Position(ctx context.Context) (task.Position, error) {

@@ -16,6 +16,8 @@ import (
 
 	"stint/internal/audit"
 	"stint/internal/store/chunk"
+	"stint/internal/store/sqlrow"
+	"stint/internal/task"
 )
 
 // The errors of Open that people meet.
@@ -64,10 +66,11 @@ type Store struct {
 	stmts      *statements
 	onTask     TaskHook
 	onDelivery DeliveryHook
-	onChange   func()
+	onChange   func([]task.Step)
 	chain      atomic.Pointer[audit.Chain]
 
 	chunks *chunk.Codec
+	faults sqlrow.Faults
 }
 
 // Open opens the file, checks that it is Stint's, and brings its schema up to

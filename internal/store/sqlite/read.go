@@ -59,7 +59,7 @@ func (s *Store) readOne(ctx context.Context, doing string, fn func(reading) erro
 			}
 			s.readers <- r
 		}()
-		return interpret(doing, fn(reading{r, ctx}))
+		return s.faults.Read(interpret(doing, fn(reading{r, ctx})))
 	case <-ctx.Done():
 		return interpret(doing, ctx.Err())
 	case <-s.closing:

@@ -161,7 +161,7 @@ func (t *txn) insert(tk *task.Task) error {
 		return err
 	}
 	t.deltas.Add(tk, 1)
-	t.changes = true
+	t.step(nil, tk)
 	searched := sqlrow.SearchedOf(tk)
 	return t.exec(`INSERT INTO tasks (id, created, modified, launched, completed, status, kind, type, source_id, launcher,
 		attempt, sequence, last_report, heartbeat_limit, deadline, cancel_requested, cancel_reason, reported, job,
@@ -189,7 +189,7 @@ func (t *txn) update(seq int64, before, after *task.Task) error {
 	}
 	const restSQL = `modified = ?, attempt = ?, sequence = ?, last_report = ?, heartbeat_limit = ?, deadline = ?,
 		cancel_requested = ?, cancel_reason = ?, reported = ?, interruptions = ?, wire = ?, percent = ?, changed = ` + changedSQL + ` WHERE seq = ?`
-	t.changes = true
+	t.step(before, after)
 	// An UPDATE rewrites the entry of every index with a column in its SET list,
 	// changed or not; a report that ends nothing names as few as it can.
 	if before.Status == after.Status && before.Completed.Equal(after.Completed) && before.Launched.Equal(after.Launched) &&

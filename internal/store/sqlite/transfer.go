@@ -33,6 +33,7 @@ func (s *Store) Import(
 				return err
 			}
 		}
+		t.steps = nil // others have launched and run them
 		return t.addAudit(entry(result))
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"stint/internal/audit"
 	"stint/internal/store/sqlrow"
 	"stint/internal/store/tally"
+	"stint/internal/task"
 )
 
 var errClosed = errors.New("the store is closed")
@@ -40,6 +41,7 @@ type txn struct {
 	chain      *audit.Chain
 	// changes says that it has written a task: the feed goes on.
 	changes bool
+	steps   []task.Step
 }
 
 // do runs fn in the writer and returns when its changes are on disk, or when
@@ -69,7 +71,7 @@ func (s *Store) queue(doing string, o *op) error {
 	}
 	// Its turn has come: it takes no longer than the batch does, and whoever
 	// left now would not know what became of it.
-	return interpret(doing, <-o.done)
+	return s.faults.Write(interpret(doing, <-o.done))
 }
 
 // writeLoop is the only goroutine that writes.
@@ -124,7 +126,7 @@ func (s *Store) runBatch(first *op) (left *op) {
 		return nil
 	}()
 	if err == nil && shared.changes && s.onChange != nil {
-		s.onChange()
+		s.onChange(shared.steps)
 	}
 	for _, o := range batch {
 		if err != nil {
@@ -193,6 +195,13 @@ func (s *Store) runOne(shared *txn, o *op) (own, fatal error) {
 func (t *txn) merge(one *txn) {
 	t.deltas.Merge(one.deltas)
 	t.changes = t.changes || one.changes
+	t.steps = append(t.steps, one.steps...)
+}
+
+// step notes that a task was written.
+func (t *txn) step(before, after *task.Task) {
+	t.changes = true
+	t.steps = append(t.steps, task.Steps(before, after)...)
 }
 
 // finish writes what is written once for all that share the transaction.

@@ -26,7 +26,7 @@ type Feeds interface {
 	// created after since.
 	Changes(ctx context.Context, filter query.Expr, after task.Position, since time.Time, limit int) (task.Changes, error)
 	// OnChange has fn called behind each write of a task, before the first one.
-	OnChange(fn func())
+	OnChange(fn func([]task.Step))
 }
 
 func position(tb testing.TB, s Store) task.Position {
@@ -88,7 +88,14 @@ func progress(tb testing.TB, s Store, n int, text string) {
 func testFeed(t trial) {
 	s := t.store
 	var told atomic.Int64
-	s.OnChange(func() { told.Add(1) })
+	var mu sync.Mutex
+	var steps []task.Step
+	s.OnChange(func(some []task.Step) {
+		told.Add(1)
+		mu.Lock()
+		defer mu.Unlock()
+		steps = append(steps, some...)
+	})
 	begin := position(t, s)
 	if at, ok := task.ParsePosition(begin.String()); !ok || at != begin {
 		t.Fatalf("%+v is written %s, which is %+v", begin, begin, at)
@@ -151,6 +158,18 @@ func testFeed(t trial) {
 		t.Fatal(err)
 	}
 	wantChanged(t, s, last, idOf(7))
+	// Four were launched, and none has ended; what was imported is not told of.
+	launch(t, s, 8)
+	update(t, s, idOf(8), func(tk task.Task) task.Change {
+		return tk.ApplyReport(task.Report{Attempt: 1, Completion: task.Failure}, start().Add(time.Minute))
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	kind := task.Kind("IDENTITY_REFRESH")
+	want := []task.Step{{Kind: kind}, {Kind: kind}, {Kind: kind}, {Kind: kind}, {Kind: kind}, {Kind: kind, Status: task.Failure}}
+	if !slices.Equal(steps, want) {
+		t.Errorf("the steps are %v, want %v", steps, want)
+	}
 }
 
 // testFeedOfLargeRows has tasks of which not all can be held at once.

@@ -25,6 +25,10 @@ type Statistics interface {
 	// since, up to newest of them; up to limit pairs, by kind and source, and whether
 	// there are more.
 	NewestOfPairs(ctx context.Context, since time.Time, newest, limit int) (pairs []task.Pair, more bool, err error)
+	// Open returns how many tasks are queued, and running, of each kind.
+	Open(ctx context.Context) ([]task.Open, error)
+	// Faults returns how many reads and writes the database has failed.
+	Faults() (reads, writes uint64)
 }
 
 func briefOf(t *task.Task) task.Brief {
@@ -59,6 +63,7 @@ func testStatistics(t trial) {
 			checkEnded(rt, s, tasks)
 			checkPairs(rt, s, tasks)
 		}
+		checkOpen(rt, s, tasks)
 	})
 }
 
@@ -168,5 +173,37 @@ func checkPairs(rt *rapid.T, s Store, tasks []task.Task) {
 	}
 	if diff := gocmp.Diff(want[:min(limit, len(want))], got, cmpopts.EquateEmpty()); diff != "" {
 		rt.Fatalf("the newest %d, created after %v (-want +got):\n%s", newest, since, diff)
+	}
+}
+
+func checkOpen(rt *rapid.T, s Store, tasks []task.Task) {
+	rt.Helper()
+	type key struct {
+		kind  task.Kind
+		state task.State
+	}
+	want := map[key]task.Open{}
+	for i := range tasks {
+		k := key{tasks[i].Kind, tasks[i].State()}
+		if k.state == task.Completed {
+			continue
+		}
+		o, ok := want[k]
+		if !ok || tasks[i].Created.Before(o.Oldest) {
+			o.Oldest = tasks[i].Created
+		}
+		o.Kind, o.State, o.Tasks = k.kind, k.state, o.Tasks+1
+		want[k] = o
+	}
+	open, err := s.Open(rt.Context())
+	got := map[key]task.Open{}
+	for _, o := range open {
+		got[key{o.Kind, o.State}] = o
+	}
+	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
+		rt.Fatalf("in progress: %v (-want +got):\n%s", err, diff)
+	}
+	if reads, writes := s.Faults(); reads+writes > 0 {
+		rt.Fatalf("%d faults of reads, %d of writes", reads, writes)
 	}
 }
