@@ -124,7 +124,7 @@ func (s *Webhooks) deliver(ctx context.Context, job int64, id task.ID) (wait tim
 	defer leave()
 	body, err := s.message(ctx, &w, &d)
 	if task.KindOf(err) == task.NotFound {
-		return 0, s.giveUp(ctx, &d, "the task was deleted")
+		return 0, s.giveUp(ctx, &d, "the task was deleted, or replaced")
 	}
 	if err != nil {
 		return 0, err
@@ -155,15 +155,18 @@ func (s *Webhooks) message(ctx context.Context, w *webhook.Webhook, d *webhook.D
 	if err != nil {
 		return nil, err
 	}
-	_, completed, err := ending(&row)
+	end, err := endingOf(&row)
 	if err != nil {
 		return nil, err
+	}
+	if end.Completed == nil {
+		return nil, task.Errorf(task.NotFound, "", "task %s has not ended: it was replaced", d.TaskID)
 	}
 	data, err := s.Render(row)
 	if err != nil {
 		return nil, err
 	}
-	return webhook.Message(d.Event, completed, data)
+	return webhook.Message(d.Event, *end.Completed, data)
 }
 
 // try sends a message once. An error says that nothing was tried, or that the server

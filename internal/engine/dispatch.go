@@ -24,8 +24,8 @@ const (
 	// dispatchKeep is how often it is written down how far the feed was read, where
 	// there was nothing to tell.
 	dispatchKeep = 10 * time.Second
-	// clockSlack is how much earlier than the webhook a task may have ended by the clock
-	// of another node.
+	// clockSlack is how much earlier than the webhook was made a task may have ended by the
+	// clock of another node.
 	clockSlack = time.Minute
 )
 
@@ -180,12 +180,13 @@ func (d *Dispatcher) wanted(w *webhook.Webhook) (query.Expr, error) {
 func (d *Dispatcher) deliveries(w *webhook.Webhook, tasks []task.Changed) ([]webhook.Delivery, error) {
 	var all []webhook.Delivery
 	for i := range tasks {
-		status, completed, err := ending(&tasks[i].Row)
+		end, err := endingOf(&tasks[i].Row)
 		if err != nil {
 			return nil, err
 		}
-		event, ok := webhook.EventOf(status)
-		if !ok || completed.Before(w.Created.Add(-clockSlack)) {
+		event, ok := webhook.EventOf(end.CompletionStatus)
+		// When a person has cleared it, it may have ended long before.
+		if !ok || end.Modified.Before(w.Created.Add(-clockSlack)) {
 			continue // imported, with its past
 		}
 		one, err := d.hooks.newDelivery(w, tasks[i].ID, event)
@@ -197,17 +198,17 @@ func (d *Dispatcher) deliveries(w *webhook.Webhook, tasks []task.Changed) ([]web
 	return all, nil
 }
 
-// ending reads how a task has ended, and when.
-func ending(r *task.Row) (task.CompletionStatus, time.Time, error) {
-	var said struct {
-		CompletionStatus task.CompletionStatus
-		Completed        *time.Time
+// ending is how a task has ended, and when.
+type ending struct {
+	CompletionStatus task.CompletionStatus
+	Completed        *time.Time
+	Modified         time.Time
+}
+
+func endingOf(r *task.Row) (ending, error) {
+	var end ending
+	if err := json.Unmarshal(r.Wire, &end); err != nil {
+		return end, fmt.Errorf("read stored task %s: %w", r.ID, err)
 	}
-	if err := json.Unmarshal(r.Wire, &said); err != nil {
-		return "", time.Time{}, fmt.Errorf("read stored task %s: %w", r.ID, err)
-	}
-	if said.Completed == nil {
-		return said.CompletionStatus, time.Time{}, nil
-	}
-	return said.CompletionStatus, *said.Completed, nil
+	return end, nil
 }
