@@ -33,6 +33,7 @@ import (
 	"stint/internal/httpapi"
 	"stint/internal/metrics"
 	"stint/internal/principal"
+	"stint/internal/secretfile"
 	"stint/internal/task"
 )
 
@@ -222,7 +223,16 @@ func (a *App) setUpAuth(ctx context.Context, keys *auth.Keyring, o *httpapi.Opti
 		o.HostAllowed = config.IsLoopback
 		return nil
 	}
-	external := auth.External{Issuer: a.cfg.OIDCIssuer, Audience: a.cfg.OIDCAudience}
+	external := auth.External{
+		Issuer: a.cfg.OIDCIssuer, Audience: a.cfg.OIDCAudience, SignIn: auth.ProviderClient{ID: a.cfg.OIDCClientID},
+	}
+	if a.cfg.OIDCClientSecretFile != "" {
+		secret, err := secretfile.Read(a.cfg.OIDCClientSecretFile)
+		if err != nil {
+			return fmt.Errorf("--oidc-client-secret-file: %w", err)
+		}
+		external.SignIn.Secret = strings.TrimSpace(string(secret))
+	}
 	for _, text := range a.cfg.OIDCGrants {
 		grant, err := auth.ParseClaimGrant(text)
 		if err != nil {

@@ -40,11 +40,18 @@ const (
 // External is an identity provider whose access tokens are trusted.
 type External struct {
 	Issuer, Audience string
+	// SignIn is the client with which people sign in to the console there; without an
+	// id, they cannot.
+	SignIn ProviderClient
 	// Grants say which level or scope a value of a claim gives.
 	Grants []ClaimGrant
 	// Client is what the provider is asked with; nil is the default.
 	Client *http.Client
 }
+
+// ProviderClient is a client of an identity provider's; one without a secret is
+// public.
+type ProviderClient struct{ ID, Secret string }
 
 // ClaimGrant gives a level or a scope for a value of a claim.
 type ClaimGrant struct {
@@ -81,10 +88,19 @@ type external struct {
 	issuer string
 	now    func() time.Time
 
+	// direct asks the provider for what is no key: as often as people sign in.
+	direct *http.Client
+
 	mu      sync.Mutex
-	keys    oidc.KeySet
+	found   *discovered // nil until it was reached
 	asked   time.Time
 	failure error
+}
+
+// discovered is what a provider says of itself.
+type discovered struct {
+	keys     oidc.KeySet
+	provider *oidc.Provider
 }
 
 func newExternal(o External, now func() time.Time) *external {
@@ -96,19 +112,20 @@ func newExternal(o External, now func() time.Time) *external {
 		client.Transport = http.DefaultTransport
 	}
 	client.Timeout = providerTimeout
+	direct := client
 	client.Transport = &resting{next: client.Transport, now: now, asked: map[string]*patience{}}
 	o.Client = &client
-	return &external{External: o, issuer: o.Issuer, now: now}
+	return &external{External: o, issuer: o.Issuer, now: now, direct: &direct}
 }
 
 // bearer verifies a token. The error is of kind Unauthenticated where it is not
 // trusted, Unavailable where its provider cannot be asked.
 func (e *external) bearer(ctx context.Context, token string) (*principal.Principal, error) {
-	keys, err := e.discover(ctx)
+	found, err := e.discover(ctx)
 	if err != nil {
 		return nil, err
 	}
-	_, err = keys.VerifySignature(oidc.ClientContext(ctx, e.Client), token)
+	_, err = found.keys.VerifySignature(oidc.ClientContext(ctx, e.Client), token)
 	if unreachable, ok := errors.AsType[*providerError](err); ok {
 		return nil, unavailable(unreachable)
 	}
@@ -153,12 +170,12 @@ func isAccessToken(header jose.Header, all map[string]any) bool {
 	return true
 }
 
-// discover finds the keys of the identity provider, once it can be reached.
-func (e *external) discover(ctx context.Context) (oidc.KeySet, error) {
+// discover finds the identity provider, once it can be reached.
+func (e *external) discover(ctx context.Context) (*discovered, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.keys != nil {
-		return e.keys, nil
+	if e.found != nil {
+		return e.found, nil
 	}
 	if e.failure != nil && e.now().Sub(e.asked) < awayRest {
 		return nil, unavailable(e.failure)
@@ -166,19 +183,19 @@ func (e *external) discover(ctx context.Context) (oidc.KeySet, error) {
 	e.asked = e.now()
 	// What is made here keeps the context: it must outlive the request.
 	ctx = oidc.ClientContext(context.WithoutCancel(ctx), e.Client)
-	var discovered struct {
+	var says struct {
 		Keys string `json:"jwks_uri"`
 	}
 	provider, err := oidc.NewProvider(ctx, e.issuer)
 	if err == nil {
-		err = provider.Claims(&discovered)
+		err = provider.Claims(&says)
 	}
 	if err != nil {
 		e.failure = err
 		return nil, unavailable(err)
 	}
-	e.keys = oidc.NewRemoteKeySet(ctx, discovered.Keys)
-	return e.keys, nil
+	e.found = &discovered{oidc.NewRemoteKeySet(ctx, says.Keys), provider}
+	return e.found, nil
 }
 
 // principal maps claims to whom they describe. Whoever has a level is a user. A

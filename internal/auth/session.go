@@ -123,7 +123,7 @@ func (s *Service) openSession(label, text string) (sealedSession, error) {
 	if err == nil {
 		err = json.Unmarshal(sealed, &v)
 	}
-	if err != nil || label != sessionLabel {
+	if err != nil || label != sessionLabel && (s.external == nil || label != s.external.sessions()) {
 		return v, refuse("the session is not valid: sign in again")
 	}
 	return v, nil

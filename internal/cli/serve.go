@@ -68,6 +68,8 @@ func newServeCommand(s *session) *cobra.Command {
 	f.Var(&cfg.SessionLifetime, "session-lifetime", "how long a session of the console lasts: 1m to 7d")
 	f.StringVar(&cfg.OIDCIssuer, "oidc-issuer", "", "URL of an OpenID Connect provider whose access tokens are trusted, too")
 	f.StringVar(&cfg.OIDCAudience, "oidc-audience", "", "the audience that its tokens must be for")
+	f.StringVar(&cfg.OIDCClientID, "oidc-client-id", "", "the console's client there: people sign in with it; its redirect URI is --public-url with /stint/v1/session/oidc/callback")
+	f.StringVar(&cfg.OIDCClientSecretFile, "oidc-client-secret-file", "", "file of that client's secret, which others must not be able to read; none where it has none")
 	f.StringArrayVar(&cfg.OIDCGrants, "oidc-grant", nil,
 		"what a claim gives: CLAIM:VALUE=LEVEL or CLAIM:VALUE=SCOPE, like groups:identity-admins=ORG_ADMIN; may be repeated")
 	f.StringVar(&cfg.TLSCert, "tls-cert", "", "file of the certificate and its chain (PEM); read again when it changes")

@@ -60,6 +60,9 @@ type Config struct {
 	// CLAIM:VALUE=SCOPE.
 	OIDCIssuer, OIDCAudience string
 	OIDCGrants               []string
+	// OIDCClientID is the client with which people sign in to the console there, and
+	// OIDCClientSecretFile the path of its secret, if it has one.
+	OIDCClientID, OIDCClientSecretFile string
 	// TLSCert and TLSKey are files in PEM form; both or none.
 	TLSCert, TLSKey string
 	// TrustedProxies may say for whom they ask; CORSOrigins are sites whose pages
@@ -123,6 +126,8 @@ func (c *Config) Validate() error {
 	check((c.OIDCIssuer == "") == (c.OIDCAudience == ""), "--oidc-issuer and --oidc-audience go together: both or none")
 	check(c.OIDCIssuer == "" || isBaseURL(c.OIDCIssuer), "--oidc-issuer %q is not a URL: like https://login.example.com", c.OIDCIssuer)
 	check(c.OIDCIssuer != "" || len(c.OIDCGrants) == 0, "--oidc-grant is given without --oidc-issuer")
+	check(c.OIDCIssuer != "" || c.OIDCClientID == "", "--oidc-client-id is given without --oidc-issuer")
+	check(c.OIDCClientID != "" || c.OIDCClientSecretFile == "", "--oidc-client-secret-file is given without --oidc-client-id")
 	if c.InsecureNoAuth {
 		check(IsLoopback(c.Listen), "--insecure-no-auth serves on loopback only: --listen %q is not 127.0.0.1, [::1] or localhost", c.Listen)
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"stint/internal/audit"
@@ -22,6 +23,12 @@ type Auth interface {
 	// StartSession is SignIn for a browser, Session what Bearer is for a token.
 	StartSession(ctx context.Context, id, secret string, from audit.Origin) (principal.Session, error)
 	Session(ctx context.Context, token string) (principal.Session, error)
+	// OffersProvider reports whether people can sign in at an identity provider; the
+	// other two are how they do. The errors are of kind Unauthenticated, Forbidden and
+	// Unavailable.
+	OffersProvider() bool
+	LeaveForProvider(ctx context.Context, redirect, back string) (address, kept string, err error)
+	ReturnFromProvider(ctx context.Context, redirect, kept string, answer url.Values, from audit.Origin) (s principal.Session, back string, err error)
 	// PublicKeys returns a JSON Web Key Set.
 	PublicKeys(ctx context.Context) ([]byte, error)
 

@@ -9,7 +9,7 @@ import (
 )
 
 // crossSite lets the pages of the listed sites call the API from a browser
-// (CORS). Nothing here is proven by a cookie, so that none is let through.
+// (CORS). They come with a token; a session's cookie is taken from our own pages alone.
 func crossSite(origins []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return next

@@ -101,15 +101,12 @@ func (a *api) signInRoutes(add addRoute) {
 	add(http.MethodPost, "/stint/v1/session", "startSession", public(), a.startSession)
 	add(http.MethodDelete, "/stint/v1/session", "endSession", public(), a.endSession)
 	add(http.MethodGet, "/stint/v1/session/ways", "listSessionWays", public(), a.sessionWays)
+	add(http.MethodGet, providerPath, "leaveForProvider", public(), a.leaveForProvider)
+	add(http.MethodGet, providerPath+"/callback", "returnFromProvider", public(), a.returnFromProvider)
 	add(http.MethodPost, "/oauth/token", "issueToken", public(), a.issueToken)
 	add(http.MethodGet, "/oauth/info", "getOAuthInfo", public(), a.oauthInfo)
 	add(http.MethodGet, "/oauth/jwks", "getPublicKeys", public(), a.publicKeys)
 	add(http.MethodGet, "/.well-known/openid-configuration", "getDiscovery", public(), a.discovery)
-	a.clientEndpoints(add)
-}
-
-// clientEndpoints adds the routes of tokens and applications.
-func (a *api) clientEndpoints(add addRoute) {
 	for _, c := range []struct {
 		clientAPI
 		name  string

@@ -150,7 +150,7 @@ func (a *api) getSession(w http.ResponseWriter, r *http.Request) error {
 
 // sessionWays tells a browser that is not signed in how it can be.
 func (a *api) sessionWays(w http.ResponseWriter, _ *http.Request) error {
-	return writeAny(w, map[string]bool{"client": a.auth != nil, "oidc": false})
+	return writeAny(w, map[string]bool{"client": a.auth != nil, "oidc": a.auth != nil && a.auth.OffersProvider()})
 }
 
 func describeSession(s principal.Session) sessionBody {

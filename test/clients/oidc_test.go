@@ -26,13 +26,14 @@ type provider struct {
 	end io.Closer
 }
 
-// startProvider starts one. Its keys follow from a seed; its clock is shifted.
-func startProvider(t *testing.T, issuer, address, seed string, shift time.Duration) *provider {
+// startProvider starts one. Its keys follow from a seed; its clock is shifted. With
+// one more argument people sign in and are sent back there.
+func startProvider(t *testing.T, issuer, address, seed string, shift time.Duration, more ...string) *provider {
 	t.Helper()
 	_, port, _ := strings.Cut(address, ":")
 	out := apptest.NewBuffer()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "node", "provider.mjs", port, issuer, seed,
-		strconv.Itoa(int(shift/time.Second)))
+	args := append([]string{"provider.mjs", port, issuer, seed, strconv.Itoa(int(shift / time.Second))}, more...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "node", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "oidc", out, out
 	end, err := cmd.StdinPipe()
 	if err != nil {

@@ -219,6 +219,8 @@ test('a session that ends leads back to where it ended', async () => {
   const client = await stint.token('ann', 'ORG_ADMIN');
   const { page, close } = await openAs(browser, stint, client, '/tasks?status=WARNING');
   await rows(page).first().waitFor();
+  await page.getByRole('button', { name: 'Live: pause live updates' }).waitFor();
+  await page.locator('button:not([data-loading])', { hasText: 'Refresh' }).waitFor();
   const { secret } = await stint.ask('POST', `/stint/v1/tokens/${client.id}/rotate`, { reason: 'test' });
   await page.getByRole('button', { name: 'Refresh' }).click();
   await page.getByText('Your session has ended').waitFor();

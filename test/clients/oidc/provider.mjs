@@ -1,16 +1,18 @@
 // An OpenID Connect provider on loopback, for tests: machines sign in and get JWT
 // access tokens for one of two audiences.
 //
-// usage: node provider.mjs PORT ISSUER SEED [SECONDS]
+// usage: node provider.mjs PORT ISSUER SEED [SECONDS [REDIRECT]]
 //
 // SEED says which keys sign: the same seed, the same key, under the same id.
-// SECONDS shifts the clock, so that tokens may have expired when they are made.
+// SECONDS shifts the clock, so that tokens may have expired when they are made. People
+// sign in by any name, without a password, for the client "console" at REDIRECT; those
+// whose name begins with "admin" are identity admins.
 // It prints "ready" once it listens, and ends when its standard input does.
 import { createHash, createPrivateKey, webcrypto } from 'node:crypto';
 
-const [port, issuer, seed, shift = '0'] = process.argv.slice(2);
+const [port, issuer, seed, shift = '0', redirect] = process.argv.slice(2);
 if (!seed) {
-  console.error('usage: node provider.mjs PORT ISSUER SEED [SECONDS]');
+  console.error('usage: node provider.mjs PORT ISSUER SEED [SECONDS [REDIRECT]]');
   process.exit(2);
 }
 
@@ -50,15 +52,30 @@ const machine = (id, groups) => ({
   groups,
 });
 
+const people = {
+  client_id: 'console',
+  client_secret: 'the secret of console',
+  grant_types: ['authorization_code'],
+  redirect_uris: [redirect],
+  response_types: ['code'],
+  id_token_signed_response_alg: 'EdDSA',
+};
+
 const provider = new Provider(issuer, {
-  clients: [machine('reader', ['staff']), machine('operator', ['staff', 'identity-admins'])],
+  clients: [machine('reader', ['staff']), machine('operator', ['staff', 'identity-admins']), ...(redirect ? [people] : [])],
+  cookies: { keys: [seed] },
+  claims: { openid: ['sub'], profile: ['preferred_username', 'groups'], email: ['email'] },
+  findAccount: (_ctx, id) => ({
+    accountId: id,
+    claims: () => ({ sub: id, preferred_username: id, groups: id.startsWith('admin') ? ['identity-admins'] : ['staff'] }),
+  }),
   extraClientMetadata: { properties: ['groups'] },
   enabledJWA: { idTokenSigningAlgValues: ['EdDSA'] },
   jwks: { keys: [keyFrom(seed)] },
-  scopes: ['openid', ...scopes.split(' ')],
-  extraTokenClaims: (_ctx, token) => ({ groups: token.client.groups }),
+  scopes: ['openid', 'profile', 'email', ...scopes.split(' ')],
+  extraTokenClaims: (_ctx, token) => ({ groups: token.client?.groups }),
   features: {
-    devInteractions: { enabled: false },
+    devInteractions: { enabled: Boolean(redirect) },
     clientCredentials: { enabled: true },
     resourceIndicators: {
       enabled: true,

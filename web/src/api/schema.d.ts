@@ -1445,6 +1445,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/stint/v1/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Go and sign in at the identity provider
+         * @description Begins the authorization code flow with PKCE, with the client of `--oidc-client-id`. A browser opens this as a page.
+         */
+        get: operations["leaveForProvider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * Go and sign in at the identity provider, the headers alone
+         * @description Begins the authorization code flow with PKCE, with the client of `--oidc-client-id`. A browser opens this as a page.
+         */
+        head: operations["leaveForProviderHeaders"];
+        patch?: never;
+        trace?: never;
+    };
+    "/stint/v1/session/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from the identity provider
+         * @description Ends the flow and begins a session, for whoever has a user level by `--oidc-grant`. Where it comes to nothing, the page for signing in says why.
+         */
+        get: operations["returnFromProvider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * Come back from the identity provider, the headers alone
+         * @description Ends the flow and begins a session, for whoever has a user level by `--oidc-grant`. Where it comes to nothing, the page for signing in says why.
+         */
+        head: operations["returnFromProviderHeaders"];
+        patch?: never;
+        trace?: never;
+    };
     "/oauth/token": {
         parameters: {
             query?: never;
@@ -3182,6 +3230,16 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["Session"];
             };
+        };
+        /** @description To another page */
+        Elsewhere: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                /** @description Where to */
+                Location: string;
+                [name: string]: unknown;
+            };
+            content?: never;
         };
         /** @description What there is to sign in with */
         SessionWays: {
@@ -8156,6 +8214,118 @@ export interface operations {
         responses: {
             200: components["responses"]["SessionWays"];
             403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    leaveForProvider: {
+        parameters: {
+            query?: {
+                /** @description The path of the console to return to */
+                to?: string;
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: components["responses"]["Elsewhere"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    leaveForProviderHeaders: {
+        parameters: {
+            query?: {
+                /** @description The path of the console to return to */
+                to?: string;
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: components["responses"]["Elsewhere"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    returnFromProvider: {
+        parameters: {
+            query?: {
+                /** @description What the provider gave */
+                code?: string;
+                /** @description What it was sent with */
+                state?: string;
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: components["responses"]["Elsewhere"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    returnFromProviderHeaders: {
+        parameters: {
+            query?: {
+                /** @description What the provider gave */
+                code?: string;
+                /** @description What it was sent with */
+                state?: string;
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: components["responses"]["Elsewhere"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["InternalFault"];

@@ -1,5 +1,7 @@
+import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useEffectEvent, useRef, useSyncExternalStore } from 'react';
 import type { Task } from '../api/types';
+import { sessionQuery } from '../session/session';
 import { useHeld } from '../settings/settings';
 import { TaskStream, type StreamState } from './stream';
 
@@ -45,6 +47,7 @@ interface TaskEvents {
  */
 export function useTaskEvents(filters: string | null, { onTask, onGap }: TaskEvents) {
   const [held] = useHeld();
+  const queryClient = useQueryClient();
   const told = useEffectEvent(onTask);
   const missed = useEffectEvent(onGap);
   // Other filters go on where those before them were.
@@ -63,11 +66,12 @@ export function useTaskEvents(filters: string | null, { onTask, onGap }: TaskEve
       onEvent: (id) => {
         after.current = id;
       },
+      onRefused: () => void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey, exact: true }),
       onState: liveState.set,
     });
     return () => {
       stream.close();
       liveState.set(null);
     };
-  }, [filters, held]);
+  }, [filters, held, queryClient]);
 }

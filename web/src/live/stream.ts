@@ -11,6 +11,8 @@ interface Watch {
   /** Changes may have been missed: whatever is shown must be asked for again. */
   onGap: () => void;
   onEvent: (id: string) => void;
+  /** The server does not let the stream begin: whoever is signed in may not be any more. */
+  onRefused: () => void;
   onState: (state: StreamState) => void;
 }
 
@@ -88,6 +90,7 @@ export class TaskStream {
       // The browser connects again by itself unless the server has refused.
       if (source.readyState !== EventSource.CLOSED) return;
       this.disconnect();
+      this.watch.onRefused();
       this.timer = setTimeout(() => this.look(), this.wait);
       this.wait = Math.min(this.wait * 2, longestWait);
     };

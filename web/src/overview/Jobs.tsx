@@ -94,7 +94,7 @@ function Usual({ took, usual }: { took: number | null; usual: number | null }) {
   const times = took === null ? 0 : took / Math.max(usual, 1);
   const slow = times >= 2 && (took ?? 0) - usual > 5_000;
   return (
-    <Text size="xs" {...(slow ? { fw: 700 } : { c: 'dimmed' })}>
+    <Text size="xs" className="tabular" {...(slow ? { fw: 700 } : { c: 'dimmed' })}>
       {slow ? `${times.toFixed(1)} times the usual ${formatDuration(usual)}` : `usually ${formatDuration(usual)}`}
     </Text>
   );

@@ -60,6 +60,7 @@ export function SignIn({ expired }: SignInProps) {
                 Sign in again and you are back on this page.
               </Alert>
             )}
+            <ProviderAnswer />
             {signIn.isError && <Problem error={signIn.error} />}
             <TextInput
               label="Client ID"
@@ -101,4 +102,17 @@ export function SignIn({ expired }: SignInProps) {
       </Paper>
     </Center>
   );
+}
+
+const answers: Record<string, string> = {
+  refused: 'The identity provider did not sign you in, or it took too long. Try again.',
+  forbidden: 'You are known, but have no user level here. An administrator can give you one.',
+  away: 'The identity provider cannot be asked right now. Try again in a moment.',
+};
+
+/** Why a sign-in at the identity provider came to nothing. */
+function ProviderAnswer() {
+  const answer = answers[new URLSearchParams(location.search).get('signin') ?? ''];
+  if (answer === undefined) return null;
+  return <Alert color="red" title={answer} role="alert" />;
 }
