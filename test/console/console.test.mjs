@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launchBrowser, openAs, openPage, signIn, Stint } from './lib.mjs';
 
-const seeded = 100_000;
+const seeded = Number(process.env.STINT_CONSOLE_TASKS ?? 100_000);
 /** What seed.mjs leaves in progress beside those. */
 const inProgress = 11;
 
@@ -240,6 +240,37 @@ test('a server that goes away is waited for', async () => {
   await stint.start();
   await page.getByText('The server cannot be reached').first().waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Live: pause live updates' }).waitFor();
+  await close();
+});
+
+test('a source is made, fed with a file, and shows what that changed', async () => {
+  const { page, close } = await openAs(browser, stint, stint.admin, '/sources');
+  await page.getByRole('button', { name: 'Create a source' }).click();
+  const creating = page.getByRole('dialog', { name: 'Create a source' });
+  await creating.getByRole('textbox', { name: 'Name', exact: true }).fill('Garden');
+  await creating.getByLabel('Column of the account id').fill('id');
+  await creating.getByLabel('Column of the name').fill('name');
+  await creating.getByRole('button', { name: 'Create' }).click();
+  await page.getByRole('heading', { name: 'Garden' }).waitFor();
+
+  const upload = async (text, status) => {
+    await page.getByRole('button', { name: 'Aggregate accounts…' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Aggregate accounts of Garden' });
+    await dialog.locator('input[type=file]').setInputFiles({ name: 'garden.csv', mimeType: 'text/csv', buffer: Buffer.from(text) });
+    await dialog.getByRole('button', { name: 'Upload and aggregate' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await rows(page).first().getByText(status).waitFor();
+  };
+  const people = Array.from({ length: 40 }, (_, i) => `${i},Person ${i}`);
+  await upload(['id,name', ...people].join('\n'), 'Success');
+  await upload(['id,name', ...people.slice(0, 20)].join('\n'), 'Warning');
+  await page.getByText('20 deletions were withheld').waitFor();
+
+  await page.getByRole('button', { name: /^Upload the file again/ }).click();
+  assert.equal(await page.getByLabel('Let so many deletions pass').inputValue(), '20');
+  await page.keyboard.press('Escape');
+  await page.getByRole('tab', { name: 'Accounts' }).click();
+  await page.getByText('1 to 40 of 40').waitFor();
   await close();
 });
 
