@@ -28,6 +28,7 @@ import (
 	"stint/internal/auth"
 	"stint/internal/config"
 	"stint/internal/console"
+	"stint/internal/courier"
 	"stint/internal/engine"
 	"stint/internal/httpapi"
 	"stint/internal/metrics"
@@ -44,8 +45,11 @@ type App struct {
 	tasks *engine.Tasks
 	feed  *engine.Feed
 	seen  *metrics.Metrics
+	hooks *engine.Webhooks
 	jobs  jobs
 	auth  *auth.Service // nil without tokens
+
+	courier *courier.Courier
 
 	node    string
 	members engine.Members
@@ -110,6 +114,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, now func() ti
 	a.feed = engine.NewFeed(a.tasks, a.store, log)
 	catalog := task.NewCatalog()
 	a.setUpMetrics(catalog, now)
+	a.hooks = a.newWebhooks(keys, catalog, now)
 	aggregations := aggregation.New(aggregation.Options{Store: a.store, Connector: delimitedFiles{}, Catalog: catalog, Now: now})
 	if err := a.setUpJobs(ctx, aggregations, now); err != nil {
 		return nil, err
@@ -164,7 +169,8 @@ func (a *App) setUpLoops(keys *auth.Keyring, now func() time.Time) error {
 	a.once = append(a.once,
 		engine.NewLiveness(a.tasks, a.log), engine.NewRetention(a.tasks, time.Duration(a.cfg.Retention), a.log),
 		engine.NewSweep(a.store, a.cluster == nil, now, a.log),
-		engine.NewAuditRetention(a.store, signer, time.Duration(a.cfg.AuditRetention), now, a.log))
+		engine.NewAuditRetention(a.store, signer, time.Duration(a.cfg.AuditRetention), now, a.log),
+		engine.NewDispatcher(a.hooks, a.feed, a.log), engine.NewDeliveries(a.store, now, a.log))
 	for _, l := range a.once {
 		l.OnlyWhen(a.members.Leads)
 		a.loops = append(a.loops, l)
@@ -178,6 +184,7 @@ func (a *App) setUpAPI(
 ) error {
 	options := httpapi.Options{
 		Store: a.store, Tasks: a.tasks, Feed: a.feed, Statistics: a.store, Sources: a.store, Audits: a.store, Accounts: a.store,
+		Webhooks:     a.hooks,
 		Aggregations: aggregations, MaxUpload: int64(a.cfg.MaxUpload),
 		Catalog: catalog, Log: a.log, Now: now, Draining: a.draining.Load, CountRequest: a.seen.Request,
 	}
@@ -410,6 +417,9 @@ func (a *App) closeAll() error {
 		if l != nil {
 			_ = l.Close() // closed already where a server had it
 		}
+	}
+	if a.courier != nil {
+		a.courier.Close()
 	}
 	if a.store == nil {
 		return nil

@@ -27,6 +27,7 @@ type store interface {
 	engine.FeedStore
 	engine.Sweeper
 	engine.AuditPurger
+	engine.WebhookStore
 	auth.Store
 	aggregation.Store
 	httpapi.Store

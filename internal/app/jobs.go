@@ -35,6 +35,7 @@ func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func(
 			return err
 		}
 		s.OnTask(j.Follow)
+		s.OnDelivery(j.FollowDelivery)
 		a.jobs = j
 	case *postgres.Store:
 		cluster, err := engine.JoinCluster(ctx, engine.ClusterOptions{
@@ -56,6 +57,7 @@ func (a *App) setUpJobs(ctx context.Context, executor engine.Executor, now func(
 			return err
 		}
 		s.OnTask(j.Follow)
+		s.OnDelivery(j.FollowDelivery)
 		a.jobs = j
 		a.once = append(a.once, engine.NewFold(s, a.log))
 		a.loops = append(a.loops, engine.NewListener(a.tasks, a.feed, a.log))
@@ -68,7 +70,7 @@ func jobOptions[TTx any](
 	a *App, driver riverdriver.Driver[TTx], executor engine.Executor, now func() time.Time,
 ) engine.JobOptions[TTx] {
 	return engine.JobOptions[TTx]{
-		Driver: driver, Tasks: a.tasks, Store: a.store, Executor: executor, Workers: a.cfg.Workers, Poll: time.Duration(a.cfg.Poll),
+		Driver: driver, Tasks: a.tasks, Store: a.store, Executor: executor, Webhooks: a.hooks, Workers: a.cfg.Workers, Poll: time.Duration(a.cfg.Poll),
 		ID: a.node, Members: a.members, Idle: !a.cfg.Role.RunsTasks(), Log: a.log, Now: now,
 	}
 }

@@ -142,7 +142,7 @@ func aScope(path string, v any) error {
 	return oneOf(
 		"sp:scopes:all", "idn:task-management:read", "idn:task-management:write", "idn:sources:read", "idn:sources:manage",
 		"idn:accounts:read", "idn:entitlement:read", "idn:entitlement:manage", "sp:all-personal-access-tokens:manage",
-		"sp:oauth-client:manage", "stint:audit:read",
+		"sp:oauth-client:manage", "stint:audit:read", "stint:webhooks:manage",
 	)(path, v)
 }
 
@@ -251,7 +251,7 @@ func decodeSession(data []byte) error {
 	rights := map[string]member{}
 	for _, name := range []string{
 		"readTasks", "endTasks", "launchTasks", "readSources", "manageSources", "changeSources", "loadAccounts", "loadEntitlements",
-		"readAccounts", "readEntitlements", "manageTokens", "manageApplications", "readAudit",
+		"readAccounts", "readEntitlements", "manageTokens", "manageApplications", "readAudit", "manageWebhooks",
 	} {
 		rights[name] = member{check: oneOf("all", "own", "none")}
 	}

@@ -271,7 +271,7 @@ func leads(route route) bool {
 }
 
 func isList(operationID string) bool {
-	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges", "listTokens", "listApplications", "listAudit"} {
+	for _, list := range []string{"listTasks", "listSources", "listAccounts", "listEntitlements", "listTaskChanges", "listTokens", "listApplications", "listAudit", "listWebhooks", "listDeliveries"} {
 		if strings.HasPrefix(operationID, list) {
 			return true
 		}
@@ -344,6 +344,16 @@ func decodeSuccess(operationID string, text []byte) error {
 		return DecodeAuditEntry(text)
 	case "listTaskChanges":
 		return DecodeChanges(text)
+	case "listWebhooks":
+		return DecodeWebhookList(text)
+	case "getWebhook", "patchWebhook", "deleteWebhook":
+		return DecodeWebhook(text, false)
+	case "createWebhook", "rotateWebhook":
+		return DecodeWebhook(text, true)
+	case "listDeliveries":
+		return DecodeDeliveryList(text)
+	case "testWebhook", "redeliver":
+		return DecodeDelivery(text)
 	}
 	return decodeAuth(operationID, text)
 }

@@ -38,6 +38,14 @@ const (
 	ClientRotate Action = "client.rotate" // another secret
 	ClientRevoke Action = "client.revoke"
 	KeyRotate    Action = "key.rotate" // another key signs access tokens
+
+	WebhookCreate    Action = "webhook.create"
+	WebhookUpdate    Action = "webhook.update"
+	WebhookDelete    Action = "webhook.delete"
+	WebhookRotate    Action = "webhook.rotate" // another secret signs
+	WebhookTest      Action = "webhook.test"
+	WebhookRedeliver Action = "webhook.redeliver"
+	WebhookDisable   Action = "webhook.disable" // by the system: its receiver wants no more
 )
 
 // Origin says who asked, from where and with what.
@@ -81,5 +89,6 @@ func Actions() []Action {
 	return []Action{
 		Launch, Cancel, Clear, Import, Expire, SourceCreate, SourceUpdate, SourceDelete,
 		TokenIssue, TokenRefuse, SessionStart, ClientCreate, ClientRotate, ClientRevoke, KeyRotate,
+		WebhookCreate, WebhookUpdate, WebhookDelete, WebhookRotate, WebhookTest, WebhookRedeliver, WebhookDisable,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 
 	"stint/internal/secretfile"
+	"stint/internal/task"
 )
 
 // keySize is that of the key file's key and of those derived from it.
@@ -28,6 +29,7 @@ const (
 	purposeSecrets = "client secrets"
 	purposeSigning = "signing keys"
 	purposeFirst   = "the id of the first client"
+	purposeHooks   = "webhook secrets"
 	purposeSession = "sessions of the console"
 	// PurposeReports is that of the key of report tokens, PurposeAudit of the chain
 	// of audit entries, PurposeAuditHead of the signature of its head.
@@ -125,6 +127,22 @@ func (k *Keyring) open(purpose, id string, sealed []byte) ([]byte, error) {
 		return nil, err
 	}
 	return aead.Open(nil, nil, sealed, []byte(id))
+}
+
+// WebhookSecrets seals the secrets of webhooks.
+type WebhookSecrets struct{ keyring *Keyring }
+
+// WebhookSecrets returns what seals the secrets of webhooks.
+func (k *Keyring) WebhookSecrets() WebhookSecrets { return WebhookSecrets{k} }
+
+// Seal encrypts the secret of a webhook so that it cannot be taken for another's.
+func (s WebhookSecrets) Seal(id task.ID, secret []byte) ([]byte, error) {
+	return s.keyring.seal(purposeHooks, string(id), secret)
+}
+
+// Open decrypts what Seal has encrypted. It fails under another key file.
+func (s WebhookSecrets) Open(id task.ID, sealed []byte) ([]byte, error) {
+	return s.keyring.open(purposeHooks, string(id), sealed)
 }
 
 func (k *Keyring) aead(purpose string) (cipher.AEAD, error) {

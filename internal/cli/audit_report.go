@@ -152,7 +152,9 @@ func whatWasDone(action string, after *auditedThing) string {
 	words := map[string]string{
 		"task.launch": "launched", "task.cancel": "cancelled", "task.clear": "cleared", "task.expire": "ended with its retention",
 		"task.import": "imported tasks", "source.create": "created the source", "source.update": "changed the source",
-		"source.delete": "deleted the source", "token.issue": "signed in", "token.refuse": "was refused a token",
+		"source.delete": "deleted the source", "webhook.create": "created the webhook", "webhook.update": "changed the webhook", "webhook.delete": "deleted the webhook",
+		"webhook.rotate": "gave another secret to the webhook", "webhook.test": "tested a webhook", "webhook.redeliver": "redelivered to the webhook",
+		"webhook.disable": "disabled the webhook", "token.issue": "signed in", "token.refuse": "was refused a token",
 		"session.start": "signed in to the console",
 		"client.create": "created the client", "client.rotate": "gave the client another secret", "client.revoke": "revoked the client",
 		"key.rotate": "changed the signing key",

@@ -95,6 +95,7 @@ func commands(s *session) []*cobra.Command {
 		newTaskCommand(s),
 		newStatsCommand(s),
 		newSourceCommand(s),
+		newWebhookCommand(s),
 		newAccountCommand(s),
 		newEntitlementCommand(s),
 		newExecCommand(s),

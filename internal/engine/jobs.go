@@ -15,6 +15,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"stint/internal/task"
+	"stint/internal/webhook"
 )
 
 // Executor carries out an attempt of a task. It stops soon after ctx ends and
@@ -39,6 +40,8 @@ type JobOptions[TTx any] struct {
 	Tasks    *Tasks
 	Store    JobStore
 	Executor Executor
+	// Webhooks are told of tasks that have ended; nil where there are none.
+	Webhooks *Webhooks
 	// Workers is how many tasks run at once; the others wait.
 	Workers int
 	// Poll is how often the queue is looked at for work; 0 is 50 ms, or a second where
@@ -78,6 +81,7 @@ type Jobs[TTx any] struct {
 	tasks    *Tasks
 	store    JobStore
 	executor Executor
+	hooks    *Webhooks
 	log      *slog.Logger
 	now      func() time.Time
 	id       string // of this process, in the queue
@@ -85,7 +89,9 @@ type Jobs[TTx any] struct {
 	idle     bool
 	stopping atomic.Bool
 	recovery *loop
+	late     webhook.Delivery // the last one that the recovery has looked at
 	active   active
+	sending  active // as active, of deliveries
 }
 
 // attemptArgs are the arguments of a job.
@@ -122,7 +128,7 @@ func NewJobs[TTx any](ctx context.Context, o JobOptions[TTx]) (*Jobs[TTx], error
 		return nil, fmt.Errorf("bring the queue's tables up to date: %w", err)
 	}
 	j := &Jobs[TTx]{
-		driver: o.Driver, tasks: o.Tasks, store: o.Store, executor: o.Executor, log: o.Log, now: o.Now,
+		driver: o.Driver, tasks: o.Tasks, store: o.Store, executor: o.Executor, hooks: o.Webhooks, log: o.Log, now: o.Now,
 		id: o.ID, members: o.Members, idle: o.Idle,
 	}
 	poll := pollInterval
@@ -138,17 +144,28 @@ func NewJobs[TTx any](ctx context.Context, o JobOptions[TTx]) (*Jobs[TTx], error
 		CompletedJobRetentionPeriod: jobRetention, CancelledJobRetentionPeriod: jobRetention, DiscardedJobRetentionPeriod: jobRetention,
 	}
 	if !o.Idle {
-		config.Workers = river.NewWorkers()
-		if err := river.AddWorkerSafely(config.Workers, &worker[TTx]{jobs: j}); err != nil {
+		if err := j.addWorkers(config, o.Workers); err != nil {
 			return nil, fmt.Errorf("set up the queue: %w", err)
 		}
-		config.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: o.Workers}}
 	}
 	if j.client, err = river.NewClient(o.Driver, config); err != nil {
 		return nil, fmt.Errorf("set up the queue: %w", err)
 	}
 	j.recovery = &loop{interval: recoveryInterval, run: j.recoverOnce}
 	return j, nil
+}
+
+// addWorkers has this process run what is queued.
+func (j *Jobs[TTx]) addWorkers(config *river.Config, n int) error {
+	config.Workers = river.NewWorkers()
+	config.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: n}}
+	if err := river.AddWorkerSafely(config.Workers, &worker[TTx]{jobs: j}); err != nil || j.hooks == nil {
+		return err
+	}
+	config.Queues[deliveryQueue] = river.QueueConfig{
+		MaxWorkers: deliveryWorkers, FetchPollInterval: max(config.FetchPollInterval, deliveryPoll),
+	}
+	return river.AddWorkerSafely(config.Workers, &deliverer[TTx]{jobs: j})
 }
 
 // Start takes up what an earlier process left, then runs what is queued, until

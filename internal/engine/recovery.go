@@ -27,6 +27,9 @@ func (j *Jobs[TTx]) recoverOnce(ctx context.Context) {
 	if err := j.recoverRows(ctx); err != nil && ctx.Err() == nil {
 		j.log.WarnContext(ctx, "cannot look for orphaned jobs", slog.Any("error", err))
 	}
+	if err := j.recoverDeliveries(ctx); err != nil && ctx.Err() == nil {
+		j.log.WarnContext(ctx, "cannot look for late deliveries", slog.Any("error", err))
+	}
 }
 
 // recoverTasks looks at every task in progress: its job must wait or run.
@@ -73,7 +76,7 @@ func (j *Jobs[TTx]) lost(ctx context.Context, rows []*rivertype.JobRow) (map[int
 		case rivertype.JobStateRunning:
 			if by := runner(row); by != j.id {
 				elsewhere = append(elsewhere, by)
-			} else if !j.active.has(row.ID, j.now()) {
+			} else if !j.runs(row) {
 				lost[row.ID] = true
 			}
 		case rivertype.JobStateCancelled, rivertype.JobStateCompleted, rivertype.JobStateDiscarded:
@@ -93,6 +96,14 @@ func (j *Jobs[TTx]) lost(ctx context.Context, rows []*rivertype.JobRow) (map[int
 		}
 	}
 	return lost, nil
+}
+
+// runs reports whether a job runs in this process, or may be about to.
+func (j *Jobs[TTx]) runs(row *rivertype.JobRow) bool {
+	if row.Kind == (deliveryArgs{}).Kind() {
+		return j.sending.has(row.ID, j.now())
+	}
+	return j.active.has(row.ID, j.now())
 }
 
 // runner names the process that runs a job.

@@ -10,7 +10,6 @@ import (
 
 	"stint/internal/principal"
 	"stint/internal/query"
-	"stint/internal/strictjson"
 	"stint/internal/task"
 )
 
@@ -210,30 +209,14 @@ func (a clientAPI) rotate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := a.readBody(w, r, maxBody, mediaJSON)
+	why, err := a.bodyReason(w, r)
 	if err != nil {
-		return err
-	}
-	var b struct {
-		Reason string `json:"reason"`
-	}
-	if len(body) > 0 {
-		if err := strictjson.Unmarshal(body, &b); err != nil {
-			return err
-		}
-	}
-	if b.Reason == "" {
-		if b.Reason, err = reason(r); err != nil {
-			return err
-		}
-	}
-	if err := checkReason("reason", b.Reason); err != nil {
 		return err
 	}
 	if err := a.mayRotate(r, service, id); err != nil {
 		return err
 	}
-	c, secret, err := service.Rotate(r.Context(), a.sort, id, b.Reason, origin(r))
+	c, secret, err := service.Rotate(r.Context(), a.sort, id, why, origin(r))
 	if err != nil {
 		return err
 	}

@@ -242,9 +242,9 @@ func TestAStreamEndsWithTheServer(t *testing.T) {
 
 // TestASlowReaderIsNotWaitedFor has a client that reads nothing of much. The
 // server's clock goes behind the real one, so that its patience of twenty seconds
-// ends soon.
+// ends soon. It is not parallel: what it holds would count in tests that look at how
+// the process grows.
 func TestASlowReaderIsNotWaitedFor(t *testing.T) {
-	t.Parallel()
 	server := apptest.Start(t, apptest.Options{
 		Now:       func() time.Time { return time.Now().Add(-19 * time.Second) },
 		Configure: func(c *config.Config) { c.Retention, c.AuditRetention = 0, 0 },

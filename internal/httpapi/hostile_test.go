@@ -110,7 +110,8 @@ func besieged(t *testing.T, tokens bool) (server *apptest.Server, source string)
 		if diff := cmp.Diff(before, db.inventory()); diff != "" {
 			t.Errorf("something was stored (-before +after):\n%s", diff)
 		}
-		if grown := heapInUse() - heap; grown > 128<<20 {
+		// The servers of tests beside this one are in it.
+		if grown := heapInUse() - heap; grown > 256<<20 {
 			t.Errorf("the process has grown by %d MiB", grown>>20)
 		}
 		wantInProgress(t, server, inProgress)

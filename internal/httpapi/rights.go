@@ -130,6 +130,13 @@ func manageApplications() principal.Right {
 	}
 }
 
+func manageWebhooks() principal.Right {
+	return principal.Right{
+		Doing: "manage webhooks", Scopes: []principal.Scope{principal.WebhooksManage},
+		Levels: []principal.Level{principal.OrgAdmin},
+	}
+}
+
 func readAudit() principal.Right {
 	return principal.Right{
 		Doing: "read the audit", Scopes: []principal.Scope{principal.AuditRead},

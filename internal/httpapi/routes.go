@@ -46,6 +46,7 @@ func (a *api) endpoints() []endpoint {
 	all[len(all)-1].form = formEvents
 	a.ownRoutes(add)
 	a.signInRoutes(add)
+	a.webhookRoutes(add)
 	return all
 }
 
@@ -120,6 +121,22 @@ func (a *api) signInRoutes(add addRoute) {
 		add(http.MethodDelete, c.path+"/{id}", "revoke"+c.name, c.right, c.revoke)
 		add(http.MethodPost, c.path+"/{id}/rotate", "rotate"+c.name, c.right, c.rotate)
 	}
+}
+
+// webhookRoutes are those of who is told of tasks that have ended.
+func (a *api) webhookRoutes(add addRoute) {
+	hooks := func(method, path, operation string, h handlerFunc) {
+		add(method, "/stint/v1/webhooks"+path, operation, manageWebhooks(), h)
+	}
+	hooks(http.MethodGet, "", "listWebhooks", a.listWebhooks)
+	hooks(http.MethodPost, "", "createWebhook", a.createWebhook)
+	hooks(http.MethodGet, "/{id}", "getWebhook", a.getWebhook)
+	hooks(http.MethodPatch, "/{id}", "patchWebhook", a.patchWebhook)
+	hooks(http.MethodDelete, "/{id}", "deleteWebhook", a.deleteWebhook)
+	hooks(http.MethodPost, "/{id}/rotate", "rotateWebhook", a.rotateWebhook)
+	hooks(http.MethodPost, "/{id}/test", "testWebhook", a.testWebhook)
+	hooks(http.MethodGet, "/{id}/deliveries", "listDeliveries", a.listDeliveries)
+	hooks(http.MethodPost, "/{id}/deliveries/{deliveryId}/redeliver", "redeliver", a.redeliver)
 }
 
 // spelling is one of the paths under which the original has had the task

@@ -74,6 +74,7 @@ type Options struct {
 	Sources    Sources
 	Audits     Audits
 	Accounts   Accounts
+	Webhooks   Webhooks
 	// Aggregations are those that Stint runs itself; MaxUpload bounds their files,
 	// in bytes.
 	Aggregations Aggregations
@@ -114,6 +115,7 @@ type api struct {
 	statistics Statistics
 	audits     Audits
 	accounts   Accounts
+	webhooks   Webhooks
 
 	aggregations Aggregations
 	maxUpload    int64
@@ -146,7 +148,7 @@ const gzipTag = "-gzip"
 // New returns the handler of the whole API.
 func New(o Options) (http.Handler, error) {
 	a := &api{
-		store: o.Store, tasks: o.Tasks, feed: o.Feed, statistics: o.Statistics, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, catalog: o.Catalog,
+		store: o.Store, tasks: o.Tasks, feed: o.Feed, statistics: o.Statistics, sources: o.Sources, audits: o.Audits, accounts: o.Accounts, webhooks: o.Webhooks, catalog: o.Catalog,
 		table: query.Tasks(o.Catalog), richer: query.StintTasks(o.Catalog),
 		aggregations: o.Aggregations, maxUpload: o.MaxUpload, auth: o.Auth, issuer: o.Issuer, tenantID: o.TenantID, log: o.Log, now: o.Now, draining: o.Draining,
 		console: o.Console, hostAllowed: o.HostAllowed, proxies: o.TrustedProxies, limiter: newRateLimiter(o.RateLimit, mostLimited, o.Now),

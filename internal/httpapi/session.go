@@ -185,6 +185,7 @@ func namedRights() map[string]principal.Right {
 		"loadAccounts": loadAccounts(), "loadEntitlements": loadEntitlements(),
 		"readAccounts": readAccounts(), "readEntitlements": readEntitlements(),
 		"manageTokens": manageTokens(), "manageApplications": manageApplications(), "readAudit": readAudit(),
+		"manageWebhooks": manageWebhooks(),
 	}
 }
 

@@ -375,28 +375,9 @@ func counted(n int64, what string) string {
 
 // source applies the patch to a source, whose JSON is doc.
 func (p sourcePatch) source(before source.Source, doc []byte) (source.Source, error) {
-	result, err := p(doc)
+	rest, err := p.changeable(doc, "source", readOnlyMembers())
 	if err != nil {
 		return before, err
-	}
-	var old, patched map[string]json.RawMessage
-	if err := json.Unmarshal(doc, &old); err != nil {
-		return before, fmt.Errorf("read the source: %w", err)
-	}
-	if err := json.Unmarshal(result, &patched); err != nil || patched == nil {
-		return before, task.Errorf(task.IllegalUpdate, "", "the patched document is no source any more")
-	}
-	for _, name := range readOnlyMembers() {
-		if pointer := firstDifference("/"+name, old[name], patched[name]); pointer != "" {
-			return before, task.Errorf(task.IllegalUpdate, pointer, "cannot be changed")
-		}
-		if name != "type" {
-			delete(patched, name)
-		}
-	}
-	rest, err := json.Marshal(patched)
-	if err != nil {
-		return before, fmt.Errorf("read the patched source: %w", err)
 	}
 	var b sourceBody
 	if err := strictjson.Unmarshal(rest, &b); err != nil {

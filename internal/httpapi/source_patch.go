@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"mime"
 
@@ -38,9 +39,38 @@ func parseSourcePatch(contentType string, body []byte) (sourcePatch, error) {
 	}
 	if first != '{' {
 		return nil, task.Errorf(task.Content, "body",
-			"a patch of a source is an object (JSON Merge Patch, RFC 7396) or an array of operations (JSON Patch, RFC 6902)")
+			"this patch is an object (JSON Merge Patch, RFC 7396) or an array of operations (JSON Patch, RFC 6902)")
 	}
 	return func(doc []byte) ([]byte, error) { return mergePatch(doc, body) }, nil
+}
+
+// changeable applies the patch to a document and returns what people decide of the
+// result. The read-only members must be as they were.
+func (p sourcePatch) changeable(doc []byte, what string, readOnly []string) ([]byte, error) {
+	result, err := p(doc)
+	if err != nil {
+		return nil, err
+	}
+	var old, patched map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &old); err != nil {
+		return nil, fmt.Errorf("read the %s: %w", what, err)
+	}
+	if err := json.Unmarshal(result, &patched); err != nil || patched == nil {
+		return nil, task.Errorf(task.IllegalUpdate, "", "the patched document is no %s any more", what)
+	}
+	for _, name := range readOnly {
+		if pointer := firstDifference("/"+name, old[name], patched[name]); pointer != "" {
+			return nil, task.Errorf(task.IllegalUpdate, pointer, "cannot be changed")
+		}
+		if name != "type" {
+			delete(patched, name)
+		}
+	}
+	rest, err := json.Marshal(patched)
+	if err != nil {
+		return nil, fmt.Errorf("read the patched %s: %w", what, err)
+	}
+	return rest, nil
 }
 
 // mergePatch applies a JSON Merge Patch. A panic of the library is an error, as

@@ -76,6 +76,9 @@ func (e taskExtras) join(wire []byte) ([]byte, error) {
 	return append(body, extra[1:]...), nil
 }
 
+// TaskBody renders a task as GET /stint/v1/tasks/{id} shows it, without its history.
+func TaskBody(row task.Row) ([]byte, error) { return extrasOf(row).join(row.Wire) }
+
 func optionalTime(t time.Time) *string {
 	if t.IsZero() {
 		return nil

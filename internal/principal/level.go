@@ -56,13 +56,14 @@ const (
 	TokensManage       Scope = "sp:all-personal-access-tokens:manage"
 	ApplicationsManage Scope = "sp:oauth-client:manage"
 	AuditRead          Scope = "stint:audit:read"
+	WebhooksManage     Scope = "stint:webhooks:manage"
 )
 
 // Scopes returns all scopes.
 func Scopes() []Scope {
 	return []Scope{
 		AllScopes, TasksRead, TasksWrite, SourcesRead, SourcesManage, AccountsRead, EntitlementsRead, EntitlementsManage,
-		TokensManage, ApplicationsManage, AuditRead,
+		TokensManage, ApplicationsManage, AuditRead, WebhooksManage,
 	}
 }
 

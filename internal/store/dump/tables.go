@@ -67,6 +67,7 @@ func Tables() []Table {
 	tables = append(tables, sourceTables()...)
 	tables = append(tables, runTables()...)
 	tables = append(tables, auditTables()...)
+	tables = append(tables, webhookTables()...)
 	return append(tables,
 		table("clients", 1,
 			column("id", ID), column("sort", Text), column("name", Text), column("user", Text).orNull(), column("settings", Bytes),
@@ -140,6 +141,22 @@ func auditTables() []Table {
 		table("audit_checkpoints", 1,
 			column("shard", Int).small(), column("n", Int), column("link", Bytes), column("made", Int), column("until", Int),
 			column("signature", Bytes)),
+	}
+}
+
+func webhookTables() []Table {
+	return []Table{
+		// Up to where the feed was read for one means nothing elsewhere: a feed begins anew.
+		table("webhooks", 1,
+			column("id", ID), column("name", Text), column("created", Int), column("modified", Int), column("enabled", Int).within(0, 1),
+			column("settings", Bytes), column("secret", Bytes), column("old_secret", Bytes).orNull(), column("rotated", Int).orNull()),
+		table("deliveries", 1,
+			column("id", ID), column("webhook", ID), column("task_id", ID).orNull(), column("event", Text), column("created", Int),
+			column("state", Text), column("attempts", Int).small(), column("earlier", Int).small(), column("last_attempt", Int).orNull(),
+			column("last_status", Int).orNull().small(), column("last_error", Text).orNull(), column("next_attempt", Int).orNull(),
+			column("done", Int).orNull(),
+			// As that of a task.
+			column("job", Int).orNull().within(0, 0)),
 	}
 }
 

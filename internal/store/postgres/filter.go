@@ -166,7 +166,7 @@ func parameters(e query.Compare) []any {
 		}
 		seen[folded] = true
 		switch {
-		case e.Field == query.FieldID:
+		case e.Field == query.FieldID, e.Field == query.FieldTask:
 			if b := sqlrow.Blob(task.ID(v)); b != nil {
 				values = append(values, b)
 			}
@@ -185,7 +185,7 @@ func parameters(e query.Compare) []any {
 // exact reports whether a column holds words that are compared as they are.
 func exact(f query.Field) bool {
 	switch f {
-	case query.FieldStatus, query.FieldKind, query.FieldType, query.FieldLastChange, query.FieldChange:
+	case query.FieldStatus, query.FieldKind, query.FieldType, query.FieldLastChange, query.FieldChange, query.FieldEvent, query.FieldState:
 		return true
 	}
 	return false
@@ -223,6 +223,10 @@ func column(f query.Field) string {
 		return "lower(name)"
 	case query.FieldUser:
 		return "lower(username)"
+	case query.FieldTask:
+		return "task_id"
+	case query.FieldEvent, query.FieldState:
+		return string(f)
 	}
 	panic("postgres: no column for the field " + string(f))
 }

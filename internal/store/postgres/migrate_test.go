@@ -118,8 +118,8 @@ func TestMigrateSearched(t *testing.T) {
 	tasks[2499].Attributes = map[string]json.RawMessage{"a": json.RawMessage(`"\u0000"`)}
 	load(t, s, tasks)
 	mustExec(t, s, `ALTER TABLE tasks DROP COLUMN unique_name, DROP COLUMN description, DROP COLUMN target_id, DROP COLUMN target_name,
-		DROP COLUMN percent; DROP INDEX tasks_completed, tasks_duration;
-		DROP TABLE feed, feed_origin; DROP SEQUENCE feed_numbers -- of later versions`)
+		DROP COLUMN percent; DROP INDEX tasks_completed, tasks_duration, tasks_pair;
+		DROP TABLE feed, feed_origin, webhooks, deliveries; DROP SEQUENCE feed_numbers -- of later versions`)
 	mustExec(t, s, fmt.Sprintf("DELETE FROM stint_schema WHERE version >= %d", searchedVersion))
 	s = open(t, url)
 	for _, i := range []int{0, 1, 999, 1000, 2499} {

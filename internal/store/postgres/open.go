@@ -56,12 +56,13 @@ const minConns = 6
 
 // Store is the PostgreSQL store. Open makes one; Close ends it.
 type Store struct {
-	pool   *pgxpool.Pool
-	writes chan struct{} // holds a token for each write under way
-	lists  chan struct{} // holds a token for each list under way
-	use    use
-	counts counts
-	onTask TaskHook
+	pool       *pgxpool.Pool
+	writes     chan struct{} // holds a token for each write under way
+	lists      chan struct{} // holds a token for each list under way
+	use        use
+	counts     counts
+	onTask     TaskHook
+	onDelivery DeliveryHook
 	// onChange is called behind each write of a task.
 	onChange func([]task.Step)
 	chain    atomic.Pointer[audit.Chain]

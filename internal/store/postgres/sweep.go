@@ -31,7 +31,8 @@ const (
 
 	sweepUploadSQL = `DELETE FROM upload_chunks WHERE upload = ? AND start = ANY (ARRAY(
 		SELECT start FROM upload_chunks WHERE upload = ? ORDER BY start LIMIT ?))`
-	sweepRecordsSQL = "DELETE FROM @records WHERE seq = ANY (ARRAY(SELECT seq FROM @records WHERE source = ? LIMIT ?))"
+	sweepDeliveriesSQL = "DELETE FROM deliveries WHERE id = ANY (ARRAY(SELECT id FROM deliveries WHERE webhook = ? LIMIT ?))"
+	sweepRecordsSQL    = "DELETE FROM @records WHERE seq = ANY (ARRAY(SELECT seq FROM @records WHERE source = ? LIMIT ?))"
 )
 
 // discard marks what nothing needs any more, to be deleted a little at a time.
@@ -123,6 +124,8 @@ func (t *txn) sweep(sort string, ref []byte, limit int) (int64, error) {
 			return 0, err
 		}
 		return t.execRows(sweepChangesSQL, ref, change, key, change, key)
+	case "webhook":
+		return t.execRows(sweepDeliveriesSQL, ref, limit)
 	case "upload":
 		return t.execRows(sweepUploadSQL, ref, ref, max(1, limit/100))
 	default:

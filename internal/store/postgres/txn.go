@@ -27,12 +27,13 @@ const (
 
 // txn is the transaction that one write sees.
 type txn struct {
-	ctx    context.Context // not the caller's: it ends what hangs, and nothing else
-	conn   *pgx.Conn
-	tx     pgx.Tx
-	deltas tally.Deltas
-	onTask TaskHook
-	chain  *audit.Chain
+	ctx        context.Context // not the caller's: it ends what hangs, and nothing else
+	conn       *pgx.Conn
+	tx         pgx.Tx
+	deltas     tally.Deltas
+	onTask     TaskHook
+	onDelivery DeliveryHook
+	chain      *audit.Chain
 	// entries are linked to the audit at the end: whoever holds the end of a shard
 	// keeps others waiting.
 	entries []audit.Entry
@@ -146,7 +147,7 @@ func (s *Store) runOnce(ctx context.Context, timeout time.Duration, fn func(*txn
 		defer cancel()
 		own = limited
 	}
-	t := &txn{ctx: own, conn: conn.Conn(), deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain.Load()}
+	t := &txn{ctx: own, conn: conn.Conn(), deltas: tally.Deltas{}, onTask: s.onTask, onDelivery: s.onDelivery, chain: s.chain.Load()}
 	defer func() {
 		if t.tx != nil {
 			_ = t.tx.Rollback(context.WithoutCancel(ctx))

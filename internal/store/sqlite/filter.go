@@ -113,7 +113,7 @@ func parameters(e query.Compare) []any {
 			continue
 		}
 		seen[task.LowerASCII(v)] = true
-		if e.Field == query.FieldID {
+		if e.Field == query.FieldID || e.Field == query.FieldTask {
 			if b := sqlrow.Blob(task.ID(v)); b != nil {
 				values = append(values, b)
 			}
@@ -161,6 +161,10 @@ func column(f query.Field) string {
 		return "name"
 	case query.FieldUser:
 		return "user"
+	case query.FieldTask:
+		return "task_id"
+	case query.FieldEvent, query.FieldState:
+		return string(f)
 	}
 	panic("sqlite: no column for the field " + string(f))
 }

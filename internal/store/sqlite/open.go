@@ -63,10 +63,11 @@ type Store struct {
 	closeFilesOnce sync.Once
 	closeErr       error
 
-	stmts    *statements
-	onTask   TaskHook
-	onChange func([]task.Step)
-	chain    atomic.Pointer[audit.Chain]
+	stmts      *statements
+	onTask     TaskHook
+	onDelivery DeliveryHook
+	onChange   func([]task.Step)
+	chain      atomic.Pointer[audit.Chain]
 
 	chunks *chunk.Codec
 	faults sqlrow.Faults

@@ -20,7 +20,8 @@ const (
 		(SELECT change, key FROM changes WHERE task_id = ?1 LIMIT ?2)`
 	sweepUploadSQL = `DELETE FROM upload_chunks WHERE upload = ?1 AND start IN
 		(SELECT start FROM upload_chunks WHERE upload = ?1 LIMIT ?2)`
-	sweepRecordsSQL = "DELETE FROM @records WHERE seq IN (SELECT seq FROM @records WHERE source = ? LIMIT ?)"
+	sweepDeliveriesSQL = "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE webhook = ? LIMIT ?)"
+	sweepRecordsSQL    = "DELETE FROM @records WHERE seq IN (SELECT seq FROM @records WHERE source = ? LIMIT ?)"
 )
 
 // discard marks what nothing needs any more, to be deleted a little at a time.
@@ -78,6 +79,8 @@ func (t *txn) sweep(sort string, ref []byte, limit int) (int64, error) {
 		return t.execCount(sweepStagedSQL, ref, limit)
 	case "changes":
 		return t.execCount(sweepChangesSQL, ref, limit)
+	case "webhook":
+		return t.execCount(sweepDeliveriesSQL, ref, limit)
 	case "upload":
 		return t.wipeUpload(ref, limit)
 	default:

@@ -32,12 +32,13 @@ type op struct {
 
 // txn is the transaction that one write sees: its own savepoint and counts.
 type txn struct {
-	ctx    context.Context // never cancelled: others share the transaction
-	tx     *sql.Tx
-	stmts  *statements
-	deltas tally.Deltas
-	onTask TaskHook
-	chain  *audit.Chain
+	ctx        context.Context // never cancelled: others share the transaction
+	tx         *sql.Tx
+	stmts      *statements
+	deltas     tally.Deltas
+	onTask     TaskHook
+	onDelivery DeliveryHook
+	chain      *audit.Chain
 	// changes says that it has written a task: the feed goes on.
 	changes bool
 	steps   []task.Step
@@ -160,7 +161,7 @@ func (s *Store) runOne(shared *txn, o *op) (own, fatal error) {
 	if err := o.ctx.Err(); err != nil {
 		return err, nil
 	}
-	t := &txn{ctx: shared.ctx, tx: shared.tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask, chain: s.chain.Load()}
+	t := &txn{ctx: shared.ctx, tx: shared.tx, stmts: s.stmts, deltas: tally.Deltas{}, onTask: s.onTask, onDelivery: s.onDelivery, chain: s.chain.Load()}
 	if o.alone {
 		// Whatever its error, all is undone.
 		if err := o.run(t); err != nil {

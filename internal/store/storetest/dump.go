@@ -55,6 +55,7 @@ func Fill(t *testing.T, s Store, signer *audit.Signer) Everything {
 	load(t, s, all.Tasks)
 	all.Tasks = append(all.Tasks, fillTasks(t, s)...)
 	fillClients(t, s)
+	fillWebhooks(t, s)
 	for n := range 3 {
 		all.Sources = append(all.Sources, createSource(t, s, sourceOf(20+n)))
 	}

@@ -79,6 +79,7 @@ func calls(tb testing.TB, s Store) map[string]func(context.Context) error {
 	maps.Copy(all, sourceCalls(s))
 	maps.Copy(all, recordCalls(s))
 	maps.Copy(all, clientCalls(s))
+	maps.Copy(all, webhookCalls(s))
 	maps.Copy(all, runCalls(tb, s))
 	return all
 }

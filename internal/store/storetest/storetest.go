@@ -30,6 +30,7 @@ type Store interface {
 	Runs
 	Audits
 	Clients
+	Webhooks
 	Dumps
 	Feeds
 	Statistics
@@ -181,6 +182,11 @@ func Run(t *testing.T, newStore func(t *testing.T) Store) {
 		{"client list", testClientList},
 		{"signing keys", testSigningKeys},
 		{"first signing key at once", testFirstSigningKeyAtOnce},
+		{"webhooks", testWebhooks},
+		{"webhooks at once", testWebhooksAtOnce},
+		{"webhook told", testWebhookTold},
+		{"delivery list", testDeliveryList},
+		{"late deliveries", testDeliveriesLate},
 		{"dump", testDump},
 		{"dump is of one moment", testDumpIsOfOneMoment},
 		{"restore refuses", testRestoreRefuses},

@@ -1761,6 +1761,185 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/stint/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description The webhooks, by name unless sorted otherwise. Secrets are never listed.
+         */
+        get: operations["listWebhooks"];
+        put?: never;
+        /**
+         * Create a webhook
+         * @description Answers with the secret that signs what is sent, which nobody can ask for again. The webhook is told of what completes from now on. Without events it is told of all of them. There may be 50.
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        /**
+         * Count webhooks
+         * @description The headers that GET answers, without the body; with `count=true`, the number of webhooks.
+         */
+        head: operations["listWebhooksHeaders"];
+        patch?: never;
+        trace?: never;
+    };
+    "/stint/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a webhook
+         * @description One webhook by its id, without its secret.
+         */
+        get: operations["getWebhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description Deletes the webhook with its deliveries. What was still to be delivered is not.
+         */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        /**
+         * Look whether a webhook changed
+         * @description The headers that GET answers, without the body.
+         */
+        head: operations["getWebhookHeaders"];
+        /**
+         * Change a webhook
+         * @description A JSON Merge Patch (RFC 7396) or a JSON Patch (RFC 6902) over the webhook as GET answers it; all of it takes effect or none. `name`, `url`, `events`, `filter` and `enabled` can change; one that is removed, or set to null, gets its default. What is still to be delivered to a webhook that is disabled fails. One that is enabled is told of what completes from then on.
+         */
+        patch: operations["patchWebhook"];
+        trace?: never;
+    };
+    "/stint/v1/webhooks/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a webhook another secret
+         * @description What is sent is signed with the new secret and, for 24 hours, with the old one too: two signatures, separated by a space.
+         */
+        post: operations["rotateWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/stint/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a webhook a test
+         * @description Queues a delivery of type `webhook.test`. What comes of it is in the deliveries.
+         */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/stint/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List what a webhook was told
+         * @description The deliveries of the last 30 days, those to come included, the newest first unless sorted otherwise.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * Count deliveries
+         * @description The headers that GET answers, without the body; with `count=true`, the number of deliveries.
+         */
+        head: operations["listDeliveriesHeaders"];
+        patch?: never;
+        trace?: never;
+    };
+    "/stint/v1/webhooks/{id}/deliveries/{deliveryId}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+                /**
+                 * @description The id of a delivery to this webhook.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60719
+                 */
+                deliveryId: components["parameters"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deliver again
+         * @description Has the delivery tried now, and as often as a new one, whatever has become of it. It keeps its id, by which the receiver knows a repeat.
+         */
+        post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1825,6 +2004,7 @@ export interface components {
                 manageTokens: components["schemas"]["RightExtent"];
                 manageApplications: components["schemas"]["RightExtent"];
                 readAudit: components["schemas"]["RightExtent"];
+                manageWebhooks: components["schemas"]["RightExtent"];
             };
         };
         /**
@@ -1875,7 +2055,7 @@ export interface components {
         /** @enum {string} */
         UserLevel: "ORG_ADMIN" | "HELPDESK" | "CERT_ADMIN" | "REPORT_ADMIN" | "ROLE_ADMIN" | "ROLE_SUBADMIN" | "SOURCE_ADMIN" | "SOURCE_SUBADMIN";
         /** @enum {string} */
-        Scope: "sp:scopes:all" | "idn:task-management:read" | "idn:task-management:write" | "idn:sources:read" | "idn:sources:manage" | "idn:accounts:read" | "idn:entitlement:read" | "idn:entitlement:manage" | "sp:all-personal-access-tokens:manage" | "sp:oauth-client:manage" | "stint:audit:read";
+        Scope: "sp:scopes:all" | "idn:task-management:read" | "idn:task-management:write" | "idn:sources:read" | "idn:sources:manage" | "idn:accounts:read" | "idn:entitlement:read" | "idn:entitlement:manage" | "sp:all-personal-access-tokens:manage" | "sp:oauth-client:manage" | "stint:audit:read" | "stint:webhooks:manage";
         Token: {
             id: components["schemas"]["Id"];
             /** @enum {string} */
@@ -1923,6 +2103,72 @@ export interface components {
             expires: components["schemas"]["DateTimeOrNull"];
             revoked: components["schemas"]["DateTimeOrNull"];
             lastUsed: components["schemas"]["DateTimeOrNull"];
+        };
+        /**
+         * @description `task.completed` is of a task that has ended as SUCCESS or WARNING, `task.failed` of one that has ended as ERROR, TEMPERROR or TERMINATED.
+         * @enum {string}
+         */
+        WebhookEvent: "task.completed" | "task.failed";
+        Webhook: {
+            id: components["schemas"]["Id"];
+            name: string;
+            url: string;
+            events: components["schemas"]["WebhookEvent"][];
+            /** @description Which tasks, in the language of the filters of /stint/v1/tasks; empty is all */
+            filter: string;
+            enabled: boolean;
+            /** @description Why Stint has disabled it; null where a person has, or nobody */
+            disabledReason: string | null;
+            created: components["schemas"]["DateTime"];
+            modified: components["schemas"]["DateTime"];
+            secretRotated: components["schemas"]["DateTimeOrNull"];
+        };
+        WebhookWithSecret: {
+            id: components["schemas"]["Id"];
+            name: string;
+            url: string;
+            events: components["schemas"]["WebhookEvent"][];
+            /** @description Which tasks, in the language of the filters of /stint/v1/tasks; empty is all */
+            filter: string;
+            enabled: boolean;
+            /** @description Why Stint has disabled it; null where a person has, or nobody */
+            disabledReason: string | null;
+            created: components["schemas"]["DateTime"];
+            modified: components["schemas"]["DateTime"];
+            secretRotated: components["schemas"]["DateTimeOrNull"];
+            secret: string;
+        };
+        NewWebhook: {
+            name: string;
+            /** @description Absolute, http or https, without a user, a password or a fragment. Redirects are not followed. */
+            url: string;
+            events?: components["schemas"]["WebhookEvent"][] | null;
+            /** @description Which tasks, in the language of the filters of /stint/v1/tasks; empty is all */
+            filter?: string | null;
+            /** @default true */
+            enabled?: boolean | null;
+        };
+        /** @description The members to change; null resets one to its default */
+        WebhookMergePatch: Record<string, unknown>;
+        Delivery: {
+            id: components["schemas"]["Id"];
+            webhookId: components["schemas"]["Id"];
+            /** @description Null for a test */
+            taskId: string | null;
+            /** @enum {string} */
+            event: "task.completed" | "task.failed" | "webhook.test";
+            /** @enum {string} */
+            state: "pending" | "delivered" | "failed";
+            /** @description How often it was tried */
+            attempts: number;
+            created: components["schemas"]["DateTime"];
+            lastAttempt: components["schemas"]["DateTimeOrNull"];
+            /** @description What the receiver answered last; null where it did not */
+            lastStatus: number | null;
+            /** @description What was wrong last */
+            lastError: string | null;
+            nextAttempt: components["schemas"]["DateTimeOrNull"];
+            done: components["schemas"]["DateTimeOrNull"];
         };
         ApplicationWithSecret: {
             id: components["schemas"]["Id"];
@@ -2865,6 +3111,70 @@ export interface components {
         };
     };
     responses: {
+        /** @description The webhook */
+        Webhook: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                ETag: components["headers"]["ETag"];
+                Vary: components["headers"]["Vary"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Webhook"];
+            };
+        };
+        /** @description The webhooks; an empty array where there are none */
+        WebhookList: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                /**
+                 * @description The exact number of webhooks that match, whatever limit and offset are. Only with `count=true`.
+                 * @example 3
+                 */
+                "X-Total-Count"?: number;
+                Vary: components["headers"]["Vary"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Webhook"][];
+            };
+        };
+        /** @description The deliveries; an empty array where there are none */
+        DeliveryList: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                /**
+                 * @description The exact number of deliveries that match, whatever limit and offset are. Only with `count=true`.
+                 * @example 3
+                 */
+                "X-Total-Count"?: number;
+                Vary: components["headers"]["Vary"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Delivery"][];
+            };
+        };
+        /** @description No such webhook, or no such delivery to it */
+        WebhookNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description There are as many webhooks as there may be, or the webhook is disabled */
+        WebhookConflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description There is no access token, or it is not trusted */
         Unauthorized: {
             headers: {
@@ -3475,6 +3785,41 @@ export interface components {
         };
     };
     parameters: {
+        /**
+         * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+         * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+         */
+        WebhookId: string;
+        /**
+         * @description The id of a delivery to this webhook.
+         * @example 01936f2b8c4d7e21a1b2c3d4e5f60719
+         */
+        DeliveryId: string;
+        /**
+         * @description Which webhooks. The language and its bounds are those of the tasks' filters.
+         *
+         *     | field | operators |
+         *     |---|---|
+         *     | `id` | `eq` `in` |
+         *     | `name` | `eq` `in` |
+         */
+        WebhookFilters: string;
+        /**
+         * @description Which deliveries. The language and its bounds are those of the tasks' filters.
+         *
+         *     | field | operators |
+         *     |---|---|
+         *     | `id` | `eq` `in` |
+         *     | `taskId` | `eq` `in` |
+         *     | `event` | `eq` `in` |
+         *     | `state` | `eq` `in` |
+         *     | `created` | `gt` `ge` `lt` `le` |
+         */
+        DeliveryFilters: string;
+        /** @description `created` or `-created`. Without it, `-created`: the newest first. Ties are in the order of the ids, in the same direction. */
+        DeliverySorters: string;
+        /** @description The tag that the webhook must still have; else 412. A compressed answer's tag serves too. */
+        WebhookIfMatch: string;
         /**
          * @description The id of a client. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
          * @example 01936f2b8c4d7e21a1b2c3d4e5f60719
@@ -8768,6 +9113,561 @@ export interface operations {
             404: components["responses"]["ClientNotFound"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["NoTokens"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: {
+                /** @description At most so many elements. 0 with `count=true` asks for the number alone. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Leave out so many elements. It counts elements, not pages. */
+                offset?: components["parameters"]["Offset"];
+                /** @description Answer `X-Total-Count`. `true` or `false`, in any case. */
+                count?: components["parameters"]["Count"];
+                /**
+                 * @description Which webhooks. The language and its bounds are those of the tasks' filters.
+                 *
+                 *     | field | operators |
+                 *     |---|---|
+                 *     | `id` | `eq` `in` |
+                 *     | `name` | `eq` `in` |
+                 */
+                filters?: components["parameters"]["WebhookFilters"];
+                /** @description `name`, `-name`, `created` or `-created`, or one of each, separated by a comma. Without it, `name`. Case is ignored for ASCII letters; ties are in the order of the ids. */
+                sorters?: components["parameters"]["ClientSorters"];
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["WebhookList"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Why; kept in the audit trail. */
+                "Stint-Reason"?: components["parameters"]["SourceReason"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Up to 1 MiB. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            /** @description Created; the secret is in this answer alone */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    /**
+                     * @description Where the webhook is
+                     * @example /stint/v1/webhooks/01936f2b8c4d7e21a1b2c3d4e5f60718
+                     */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["WebhookConflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listWebhooksHeaders: {
+        parameters: {
+            query?: {
+                /** @description At most so many elements. 0 with `count=true` asks for the number alone. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Leave out so many elements. It counts elements, not pages. */
+                offset?: components["parameters"]["Offset"];
+                /** @description Answer `X-Total-Count`. `true` or `false`, in any case. */
+                count?: components["parameters"]["Count"];
+                /**
+                 * @description Which webhooks. The language and its bounds are those of the tasks' filters.
+                 *
+                 *     | field | operators |
+                 *     |---|---|
+                 *     | `id` | `eq` `in` |
+                 *     | `name` | `eq` `in` |
+                 */
+                filters?: components["parameters"]["WebhookFilters"];
+                /** @description `name`, `-name`, `created` or `-created`, or one of each, separated by a comma. Without it, `name`. Case is ignored for ASCII letters; ties are in the order of the ids. */
+                sorters?: components["parameters"]["ClientSorters"];
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["WebhookList"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Tags of answers at hand; 304 where one of them is still right. A compressed answer's tag serves too. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Webhook"];
+            304: components["responses"]["NotModified"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The tag that the webhook must still have; else 412. A compressed answer's tag serves too. */
+                "If-Match"?: components["parameters"]["WebhookIfMatch"];
+                /** @description Why; kept in the audit trail. */
+                "Stint-Reason"?: components["parameters"]["SourceReason"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook that was deleted */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getWebhookHeaders: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Tags of answers at hand; 304 where one of them is still right. A compressed answer's tag serves too. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Webhook"];
+            304: components["responses"]["NotModified"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    patchWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The tag that the webhook must still have; else 412. A compressed answer's tag serves too. */
+                "If-Match"?: components["parameters"]["WebhookIfMatch"];
+                /** @description Why; kept in the audit trail. */
+                "Stint-Reason"?: components["parameters"]["SourceReason"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        /** @description Up to 1 MiB. As `application/json`, an array is a JSON Patch and an object a JSON Merge Patch. */
+        requestBody: {
+            content: {
+                "application/json-patch+json": components["schemas"]["JsonPatch"];
+                "application/merge-patch+json": components["schemas"]["WebhookMergePatch"];
+                "application/json": components["schemas"]["JsonPatch"] | components["schemas"]["WebhookMergePatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Webhook"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotateWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Why; kept in the audit trail. */
+                "Stint-Reason"?: components["parameters"]["SourceReason"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotateBody"];
+            };
+        };
+        responses: {
+            /** @description The webhook with its new secret, which is in this answer alone */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Why; kept in the audit trail. */
+                "Stint-Reason"?: components["parameters"]["SourceReason"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotateBody"];
+            };
+        };
+        responses: {
+            /** @description The delivery that will be tried */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["WebhookConflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description At most so many elements. 0 with `count=true` asks for the number alone. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Leave out so many elements. It counts elements, not pages. */
+                offset?: components["parameters"]["Offset"];
+                /** @description Answer `X-Total-Count`. `true` or `false`, in any case. */
+                count?: components["parameters"]["Count"];
+                /**
+                 * @description Which deliveries. The language and its bounds are those of the tasks' filters.
+                 *
+                 *     | field | operators |
+                 *     |---|---|
+                 *     | `id` | `eq` `in` |
+                 *     | `taskId` | `eq` `in` |
+                 *     | `event` | `eq` `in` |
+                 *     | `state` | `eq` `in` |
+                 *     | `created` | `gt` `ge` `lt` `le` |
+                 */
+                filters?: components["parameters"]["DeliveryFilters"];
+                /** @description `created` or `-created`. Without it, `-created`: the newest first. Ties are in the order of the ids, in the same direction. */
+                sorters?: components["parameters"]["DeliverySorters"];
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["DeliveryList"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listDeliveriesHeaders: {
+        parameters: {
+            query?: {
+                /** @description At most so many elements. 0 with `count=true` asks for the number alone. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Leave out so many elements. It counts elements, not pages. */
+                offset?: components["parameters"]["Offset"];
+                /** @description Answer `X-Total-Count`. `true` or `false`, in any case. */
+                count?: components["parameters"]["Count"];
+                /**
+                 * @description Which deliveries. The language and its bounds are those of the tasks' filters.
+                 *
+                 *     | field | operators |
+                 *     |---|---|
+                 *     | `id` | `eq` `in` |
+                 *     | `taskId` | `eq` `in` |
+                 *     | `event` | `eq` `in` |
+                 *     | `state` | `eq` `in` |
+                 *     | `created` | `gt` `ge` `lt` `le` |
+                 */
+                filters?: components["parameters"]["DeliveryFilters"];
+                /** @description `created` or `-created`. Without it, `-created`: the newest first. Ties are in the order of the ids, in the same direction. */
+                sorters?: components["parameters"]["DeliverySorters"];
+            };
+            header?: {
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["DeliveryList"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["InternalFault"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    redeliver: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Why; kept in the audit trail. */
+                "Stint-Reason"?: components["parameters"]["SourceReason"];
+                /**
+                 * @description Names the request. 32 hex digits are kept and answered; another form is replaced, and logged beside the new one.
+                 * @example 7f3c1b9a5d2e4860b1c2d3e4f5a60718
+                 */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /**
+                 * @description The id of a webhook. ASCII case and the dashes of a UUID do not matter; what cannot be an id is not found.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60718
+                 */
+                id: components["parameters"]["WebhookId"];
+                /**
+                 * @description The id of a delivery to this webhook.
+                 * @example 01936f2b8c4d7e21a1b2c3d4e5f60719
+                 */
+                deliveryId: components["parameters"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotateBody"];
+            };
+        };
+        responses: {
+            /** @description The delivery that will be tried */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            409: components["responses"]["WebhookConflict"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooMany"];
