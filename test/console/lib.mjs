@@ -123,7 +123,8 @@ export function launchBrowser() {
  */
 export async function openPage(browser, stint, options = {}) {
   const context = await browser.newContext({ baseURL: stint.url, timezoneId: 'Europe/Vienna', locale: 'en-GB', ...options });
-  context.setDefaultTimeout(10_000);
+  // Generous: a machine that runs all tests at once is slow, and nothing waits for longer than it must.
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const faults = [];
   page.on('pageerror', (error) => faults.push(`exception: ${error.message}`));
