@@ -32,6 +32,13 @@ const actions: Record<string, string> = {
   'client.rotate': 'Gave another secret',
   'client.revoke': 'Revoked a token or application',
   'key.rotate': 'Changed the signing key',
+  'webhook.create': 'Created a webhook',
+  'webhook.update': 'Changed a webhook',
+  'webhook.delete': 'Deleted a webhook',
+  'webhook.rotate': 'Gave a webhook another secret',
+  'webhook.test': 'Tried a webhook',
+  'webhook.redeliver': 'Delivered to a webhook again',
+  'webhook.disable': 'Switched a webhook off',
 };
 
 export function AuditPage() {
