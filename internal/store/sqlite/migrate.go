@@ -58,17 +58,11 @@ func checkHeader(o Options) error {
 // program. It writes nothing.
 func checkVersion(ctx context.Context, db rowQuerier, path string) error {
 	var id, version, tables int
-	for _, q := range []struct {
-		sql string
-		to  *int
-	}{
-		{"PRAGMA application_id", &id},
-		{"PRAGMA user_version", &version},
-		{"SELECT count(*) FROM sqlite_schema", &tables},
-	} {
-		if err := db.QueryRowContext(ctx, q.sql).Scan(q.to); err != nil {
-			return cannotRead(path, err)
-		}
+	// In one statement, or another process makes the tables between two of them.
+	err := db.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+		FROM pragma_application_id, pragma_user_version`).Scan(&id, &version, &tables)
+	if err != nil {
+		return cannotRead(path, err)
 	}
 	if id != applicationID && tables > 0 {
 		return fmt.Errorf("%s %w", path, ErrNotOurs)
