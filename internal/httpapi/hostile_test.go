@@ -49,7 +49,7 @@ func writes(source string) map[string]string {
 		case r.Method == http.MethodPatch:
 			media = mergePatch
 		}
-		all[r.Method+" "+strings.Replace(r.Path, "{id}", id, 1)] = media
+		all[r.Method+" "+strings.NewReplacer("{id}", id, "{deliveryId}", id).Replace(r.Path)] = media
 	}
 	return all
 }

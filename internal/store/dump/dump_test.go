@@ -128,7 +128,7 @@ func TestLines(t *testing.T) {
 		t.Errorf("the rows are\n%swant\n%s", got, want)
 	}
 	sum := sha256.Sum256([]byte(want))
-	end := fmt.Sprintf(`"uploads":0},"sha256":"%x"}`+"\n", sum)
+	end := fmt.Sprintf(`"webhooks":0},"sha256":"%x"}`+"\n", sum)
 	if !strings.HasPrefix(lines[4], `{"rows":{"accounts":0,"audit":0,`) || !strings.HasSuffix(lines[4], end) {
 		t.Errorf("the last line is %s, want an end of %s", lines[4], end)
 	}
