@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -62,20 +60,10 @@ type AuditPage struct {
 // ListAudit lists one page of the audit, the newest entries first unless sorted otherwise
 // ("created").
 func (c *Client) ListAudit(ctx context.Context, opts ListOptions) (AuditPage, error) {
-	query := opts.values()
-	if opts.Limit > 0 {
-		query.Set("limit", strconv.Itoa(opts.Limit))
-	}
-	page := AuditPage{Total: -1}
-	header, err := c.do(ctx, request{method: http.MethodGet, path: auditPath, query: query, repeatable: true}, &page.Entries)
-	if err != nil || !opts.Count {
-		return page, err
-	}
-	total := header.Get("X-Total-Count")
-	if page.Total, err = strconv.Atoi(total); err != nil {
-		return page, fmt.Errorf("the server counted %q entries: %w", total, err)
-	}
-	return page, nil
+	page := AuditPage{}
+	var err error
+	page.Total, err = c.listInto(ctx, auditPath, opts, &page.Entries)
+	return page, err
 }
 
 // Audit goes through all entries, page by page. An error is the last thing that comes.

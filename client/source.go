@@ -8,7 +8,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -129,20 +128,10 @@ type SourcePage struct {
 // ListSources lists one page of sources, by name unless sorted otherwise ("created", "-name" and
 // so on).
 func (c *Client) ListSources(ctx context.Context, opts ListOptions) (SourcePage, error) {
-	query := opts.values()
-	if opts.Limit > 0 {
-		query.Set("limit", strconv.Itoa(opts.Limit))
-	}
-	page := SourcePage{Total: -1}
-	header, err := c.do(ctx, request{method: http.MethodGet, path: sourcesPath, query: query, repeatable: true}, &page.Sources)
-	if err != nil || !opts.Count {
-		return page, err
-	}
-	total := header.Get("X-Total-Count")
-	if page.Total, err = strconv.Atoi(total); err != nil {
-		return page, fmt.Errorf("the server counted %q sources: %w", total, err)
-	}
-	return page, nil
+	page := SourcePage{}
+	var err error
+	page.Total, err = c.listInto(ctx, sourcesPath, opts, &page.Sources)
+	return page, err
 }
 
 // Sources goes through all sources, page by page. An error is the last thing that comes.

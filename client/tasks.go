@@ -131,12 +131,9 @@ func (c *Client) list(ctx context.Context, query url.Values, count bool) (TaskPa
 		return page, err
 	}
 	if count {
-		total := header.Get("X-Total-Count")
-		if page.Total, err = strconv.Atoi(total); err != nil {
-			return page, fmt.Errorf("the server counted %q tasks: %w", total, err)
-		}
+		page.Total, err = totalOf(header)
 	}
-	return page, nil
+	return page, err
 }
 
 // nextCursor reads the cursor from the header Link of a page.

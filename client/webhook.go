@@ -8,7 +8,6 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -121,24 +120,6 @@ func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (WebhookPag
 	var err error
 	page.Total, err = c.listInto(ctx, webhooksPath, opts, &page.Webhooks)
 	return page, err
-}
-
-// listInto lists one page into a slice and returns the total, -1 where it was not asked
-// for.
-func (c *Client) listInto(ctx context.Context, path string, opts ListOptions, to any) (int, error) {
-	query := opts.values()
-	if opts.Limit > 0 {
-		query.Set("limit", strconv.Itoa(opts.Limit))
-	}
-	header, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query, repeatable: true}, to)
-	if err != nil || !opts.Count {
-		return -1, err
-	}
-	total, err := strconv.Atoi(header.Get("X-Total-Count"))
-	if err != nil {
-		return -1, fmt.Errorf("the server's count: %w", err)
-	}
-	return total, nil
 }
 
 // Webhooks goes through all webhooks, page by page. An error is the last thing that comes.

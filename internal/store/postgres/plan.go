@@ -155,7 +155,7 @@ func (p *planner) of(e query.Expr) (*plan, error) {
 	case query.Prefix, query.Range:
 		return p.stretch(e)
 	case query.And:
-		if isRange(e) {
+		if _, ok := e.RangeField(); ok {
 			return p.stretch(e)
 		}
 		return p.and(e)
@@ -242,19 +242,6 @@ func (p *planner) uncounted(e query.Compare, values []any) (*plan, error) {
 	return found, p.probe(found)
 }
 
-// isRange reports whether all terms are of one field's order.
-func isRange(e query.And) bool {
-	if len(e.Terms) == 0 {
-		return false
-	}
-	for _, term := range e.Terms {
-		if r, ok := term.(query.Range); !ok || r.Field != e.Terms[0].(query.Range).Field { //nolint:forcetypeassert // the first was looked at first
-			return false
-		}
-	}
-	return true
-}
-
 // stretch plans what is a stretch of an index in an order that is not that of
 // creation: worth it where it is short.
 func (p *planner) stretch(e query.Expr) (*plan, error) {
@@ -266,7 +253,8 @@ func (p *planner) stretch(e query.Expr) (*plan, error) {
 		b.index, _ = uncountedIndex(e.Field)
 		b.rest = []clause{compile(e)}
 	case query.And:
-		b.index, _ = uncountedIndex(e.Terms[0].(query.Range).Field) //nolint:forcetypeassert // isRange
+		field, _ := e.RangeField()
+		b.index, _ = uncountedIndex(field)
 		b.rest = []clause{compile(e)}
 	}
 	if b.index == "" {
@@ -339,34 +327,13 @@ func firsts(values []any) []any {
 // unprobed is the estimate of what holds more rows than were looked at.
 const unprobed = math.MaxInt64 / 4
 
-// groupRanges puts comparisons of one field's order together: they are one stretch.
-func groupRanges(terms []query.Expr) []query.Expr {
-	var grouped []query.Expr
-	at := map[query.Field]int{}
-	for _, term := range terms {
-		r, ok := term.(query.Range)
-		if !ok {
-			grouped = append(grouped, term)
-			continue
-		}
-		i, known := at[r.Field]
-		if !known {
-			at[r.Field] = len(grouped)
-			grouped = append(grouped, query.And{Terms: []query.Expr{r}})
-			continue
-		}
-		grouped[i] = query.And{Terms: append(grouped[i].(query.And).Terms, r)} //nolint:forcetypeassert // made above
-	}
-	return grouped
-}
-
 // and takes the term with the fewest rows; the others are left to the filter.
 // Kind and in progress together have an index of their own.
 func (p *planner) and(e query.And) (*plan, error) {
 	var best *plan
 	var kind *query.Compare
 	pending := false
-	terms := groupRanges(e.Terms)
+	terms := query.GroupRanges(e.Terms)
 	for _, term := range terms[:min(len(terms), maxConsidered)] {
 		switch term := term.(type) {
 		case query.Compare:

@@ -106,7 +106,7 @@ func (p *planner) of(e query.Expr) (*plan, error) {
 	case query.Prefix, query.Range:
 		return p.stretch(e)
 	case query.And:
-		if isRange(e) {
+		if _, ok := e.RangeField(); ok {
 			return p.stretch(e)
 		}
 		return p.and(e)
@@ -194,19 +194,6 @@ func (p *planner) uncounted(e query.Compare, values []any) (*plan, error) {
 	return found, p.probe(found)
 }
 
-// isRange reports whether all terms are of one field's order.
-func isRange(e query.And) bool {
-	if len(e.Terms) == 0 {
-		return false
-	}
-	for _, term := range e.Terms {
-		if r, ok := term.(query.Range); !ok || r.Field != e.Terms[0].(query.Range).Field { //nolint:forcetypeassert // the first was looked at first
-			return false
-		}
-	}
-	return true
-}
-
 // stretch plans what is a stretch of an index in an order that is not that of
 // creation: worth it where it is short.
 func (p *planner) stretch(e query.Expr) (*plan, error) {
@@ -219,7 +206,8 @@ func (p *planner) stretch(e query.Expr) (*plan, error) {
 	case query.Range:
 		index = uncountedIndex(e.Field)
 	case query.And:
-		index = uncountedIndex(e.Terms[0].(query.Range).Field) //nolint:forcetypeassert // isRange
+		field, _ := e.RangeField()
+		index = uncountedIndex(field)
 	}
 	if index == "" {
 		return nil, nil //nolint:nilnil // "no plan" is an answer here, not a failure
@@ -271,7 +259,7 @@ func (p *planner) and(e query.And) (*plan, error) {
 	var best *plan
 	var kind *query.Compare
 	pending := false
-	terms := groupRanges(e.Terms)
+	terms := query.GroupRanges(e.Terms)
 	for _, term := range terms[:min(len(terms), maxConsidered)] {
 		switch term := term.(type) {
 		case query.Compare:
@@ -301,27 +289,6 @@ func (p *planner) and(e query.And) (*plan, error) {
 	}
 	best.tallied = false
 	return best, nil
-}
-
-// groupRanges puts comparisons of one field's order together: they are one stretch.
-func groupRanges(terms []query.Expr) []query.Expr {
-	var grouped []query.Expr
-	at := map[query.Field]int{}
-	for _, term := range terms {
-		r, ok := term.(query.Range)
-		if !ok {
-			grouped = append(grouped, term)
-			continue
-		}
-		i, known := at[r.Field]
-		if !known {
-			at[r.Field] = len(grouped)
-			grouped = append(grouped, query.And{Terms: []query.Expr{r}})
-			continue
-		}
-		grouped[i] = query.And{Terms: append(grouped[i].(query.And).Terms, r)} //nolint:forcetypeassert // made above
-	}
-	return grouped
 }
 
 // or needs a plan for every term, and is their union.
