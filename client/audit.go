@@ -60,10 +60,8 @@ type AuditPage struct {
 // ListAudit lists one page of the audit, the newest entries first unless sorted otherwise
 // ("created").
 func (c *Client) ListAudit(ctx context.Context, opts ListOptions) (AuditPage, error) {
-	page := AuditPage{}
-	var err error
-	page.Total, err = c.listInto(ctx, auditPath, opts, &page.Entries)
-	return page, err
+	entries, total, err := listOf[AuditEntry](ctx, c, auditPath, opts)
+	return AuditPage{Entries: entries, Total: total}, err
 }
 
 // Audit goes through all entries, page by page. An error is the last thing that comes.

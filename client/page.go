@@ -1,11 +1,6 @@
 package client
 
-import (
-	"context"
-	"iter"
-	"net/http"
-	"strconv"
-)
+import "iter"
 
 // eachPage goes through all elements of a list, page by page. Elements that are added
 // meanwhile do not make others appear twice. An error is the last thing that comes.
@@ -44,18 +39,4 @@ func eachPage[T any](opts ListOptions, id func(*T) string, list func(ListOptions
 			}
 		}
 	}
-}
-
-// listInto lists one page into a slice and returns the total, -1 where it was not asked
-// for.
-func (c *Client) listInto(ctx context.Context, path string, opts ListOptions, to any) (int, error) {
-	query := opts.values()
-	if opts.Limit > 0 {
-		query.Set("limit", strconv.Itoa(opts.Limit))
-	}
-	header, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query, repeatable: true}, to)
-	if err != nil || !opts.Count {
-		return -1, err
-	}
-	return totalOf(header)
 }

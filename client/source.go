@@ -128,10 +128,8 @@ type SourcePage struct {
 // ListSources lists one page of sources, by name unless sorted otherwise ("created", "-name" and
 // so on).
 func (c *Client) ListSources(ctx context.Context, opts ListOptions) (SourcePage, error) {
-	page := SourcePage{}
-	var err error
-	page.Total, err = c.listInto(ctx, sourcesPath, opts, &page.Sources)
-	return page, err
+	sources, total, err := listOf[Source](ctx, c, sourcesPath, opts)
+	return SourcePage{Sources: sources, Total: total}, err
 }
 
 // Sources goes through all sources, page by page. An error is the last thing that comes.

@@ -116,10 +116,8 @@ type WebhookPage struct {
 
 // ListWebhooks lists one page of webhooks, by name unless sorted otherwise.
 func (c *Client) ListWebhooks(ctx context.Context, opts ListOptions) (WebhookPage, error) {
-	page := WebhookPage{}
-	var err error
-	page.Total, err = c.listInto(ctx, webhooksPath, opts, &page.Webhooks)
-	return page, err
+	webhooks, total, err := listOf[Webhook](ctx, c, webhooksPath, opts)
+	return WebhookPage{Webhooks: webhooks, Total: total}, err
 }
 
 // Webhooks goes through all webhooks, page by page. An error is the last thing that comes.
@@ -197,10 +195,8 @@ type DeliveryPage struct {
 // ListDeliveries lists one page of the deliveries to a webhook, the newest first unless
 // sorted otherwise ("created").
 func (c *Client) ListDeliveries(ctx context.Context, webhookID string, opts ListOptions) (DeliveryPage, error) {
-	page := DeliveryPage{}
-	var err error
-	page.Total, err = c.listInto(ctx, webhookPath(webhookID)+"/deliveries", opts, &page.Deliveries)
-	return page, err
+	deliveries, total, err := listOf[WebhookDelivery](ctx, c, webhookPath(webhookID)+"/deliveries", opts)
+	return DeliveryPage{Deliveries: deliveries, Total: total}, err
 }
 
 // Deliveries goes through all deliveries to a webhook, page by page. An error is the last
